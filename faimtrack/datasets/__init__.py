@@ -1,0 +1,1 @@
+"""Data sets: MOT half splits and built-in synthetic crowds."""

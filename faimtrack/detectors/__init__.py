@@ -1,0 +1,1 @@
+"""Object detectors and the session protocol they share."""

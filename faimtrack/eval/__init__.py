@@ -1,0 +1,1 @@
+"""Scoring of tracks: HOTA, CLEAR and Identity through TrackEval."""

@@ -1,0 +1,1 @@
+"""Instance masks: how they are stored and where they come from."""

@@ -1,0 +1,429 @@
+"""MOTChallenge text in and out: rows, sequence information and the half split."""
+
+from __future__ import annotations
+
+import configparser
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NoReturn, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faimtrack.atomic import atomic_file
+from faimtrack.boxes import box_xywh_to_xyxy, box_xyxy_to_xywh
+from faimtrack.structures import Detections, SourceInfo, Tracks
+
+Kind = Literal["detections", "ground truth", "results"]
+SplitName = Literal["full", "train-half", "val-half"]
+Numbering = Literal["kept", "from-1"]
+
+_COLUMNS = ("frame", "id", "left", "top", "width", "height", "confidence")
+_FEWEST_COLUMNS, _MOST_COLUMNS = 7, 10
+
+
+@dataclass(frozen=True, eq=False)
+class MotTable:
+    """The rows of one MOTChallenge file, sorted by frame; rows of a frame keep the file's order.
+
+    Attributes:
+        path: Where the rows came from, for messages.
+        frames: `(R,)` int64, from 1.
+        ids: `(R,)` int64; −1 in most detection files.
+        boxes_xywh: `(R, 4)` float64 left, top, width, height in pixels, as written (no −1 shift).
+        confidences: `(R,)` float64 as written; in ground truth 0 means "not evaluated".
+        class_ids: `(R,)` int64, column 8; −1 where absent.
+        visibilities: `(R,)` float64, column 9; −1 where absent.
+    """
+
+    path: Path
+    frames: NDArray[np.int64]
+    ids: NDArray[np.int64]
+    boxes_xywh: NDArray[np.float64]
+    confidences: NDArray[np.float64]
+    class_ids: NDArray[np.int64]
+    visibilities: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @property
+    def boxes(self) -> NDArray[np.float64]:
+        """`(R, 4)` corners ``x1 y1 x2 y2`` in pixels."""
+        return box_xywh_to_xyxy(self.boxes_xywh)
+
+    @property
+    def last_frame(self) -> int:
+        """The highest frame number, 0 without rows."""
+        return int(self.frames[-1]) if len(self) else 0
+
+    def select(self, rows: NDArray[np.bool_] | NDArray[np.int64] | slice) -> MotTable:
+        """Some of the rows, in their order."""
+        return MotTable(
+            self.path,
+            self.frames[rows],
+            self.ids[rows],
+            self.boxes_xywh[rows],
+            self.confidences[rows],
+            self.class_ids[rows],
+            self.visibilities[rows],
+        )
+
+    def rows_of(self, frame: int) -> slice:
+        """Where the rows of one frame are; an empty slice if it has none."""
+        first, last = np.searchsorted(self.frames, [frame, frame + 1])
+        return slice(int(first), int(last))
+
+    def detections(self, frame: int, class_names: tuple[str, ...] = ("person",)) -> Detections:
+        """The detections of one frame, all of the first class.
+
+        MOTChallenge's detection files carry no class: column 8 of a detection is a world
+        coordinate.
+        """
+        rows = self.rows_of(frame)
+        return Detections(
+            box_xywh_to_xyxy(self.boxes_xywh[rows]),
+            self.confidences[rows],
+            class_names=class_names,
+        )
+
+
+def read_mot(
+    path: str | os.PathLike[str],
+    kind: Kind = "detections",
+    *,
+    frame_count: int | None = None,
+    allow_empty: bool = False,
+) -> MotTable:
+    """Read a MOTChallenge file of 7 to 10 columns, separated by commas (or blanks).
+
+    Args:
+        path: The file. CRLF, blank lines, integers written as floats and frames in any order are
+            fine.
+        kind: What the rows are: in ground truth and results an id may come once in a frame; in
+            detections no line may come twice.
+        frame_count: Length of the sequence; rows beyond it are refused. None: anything goes.
+        allow_empty: Whether a file without rows is an answer ("nothing there") or a fault.
+
+    Raises:
+        ValueError: A row is wrong; the message names file, line, what was expected and what came.
+        OSError: The file cannot be read.
+    """
+    path = Path(path)
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise ValueError(
+            f"{path}: expected MOTChallenge text, got a file that is not text"
+        ) from None
+    numbers = [number for number, line in enumerate(lines, 1) if line.strip()]
+    if not numbers:
+        if not allow_empty:
+            raise ValueError(f"{path}: expected rows of {kind}, got an empty file")
+        values = np.zeros((0, _MOST_COLUMNS))
+    else:
+        values = _parse(path, lines, numbers)
+    _check(path, kind, values, np.asarray(numbers, dtype=np.int64), frame_count)
+    values = values[np.argsort(values[:, 0], kind="stable")]
+    return MotTable(
+        path,
+        values[:, 0].astype(np.int64),
+        values[:, 1].astype(np.int64),
+        values[:, 2:6].copy(),
+        values[:, 6].copy(),
+        # World coordinates may stand in columns 8 and 9 of old files: as classes they mean
+        # nothing.
+        np.where(np.isfinite(values[:, 7]), values[:, 7], -1).astype(np.int64),
+        values[:, 8].copy(),
+    )
+
+
+def _parse(path: Path, lines: list[str], numbers: list[int]) -> NDArray[np.float64]:
+    """All rows as `(R, 10)` floats; absent columns are −1."""
+    rows = [lines[number - 1] for number in numbers]
+    delimiter = "," if "," in rows[0] else None
+    try:
+        table = np.loadtxt(rows, delimiter=delimiter, comments=None, ndmin=2, dtype=np.float64)
+    except ValueError:
+        # The slow way: it takes rows of different lengths, and finds the line to blame.
+        parsed = [
+            _parse_line(path, number, row, delimiter)
+            for number, row in zip(numbers, rows, strict=True)
+        ]
+        return np.asarray(parsed)
+    if not _FEWEST_COLUMNS <= table.shape[1] <= _MOST_COLUMNS:
+        _parse_line(path, numbers[0], rows[0], delimiter)
+    values = np.full((len(table), _MOST_COLUMNS), -1.0)
+    values[:, : table.shape[1]] = table
+    return values
+
+
+def _parse_line(path: Path, number: int, line: str, delimiter: str | None) -> list[float]:
+    texts = [text.strip() for text in line.split(delimiter)]
+    if len(texts) > _FEWEST_COLUMNS and not texts[-1]:
+        texts.pop()  # some tools end every line with a comma
+    if not _FEWEST_COLUMNS <= len(texts) <= _MOST_COLUMNS:
+        raise ValueError(
+            f"{path}, line {number}: expected {_FEWEST_COLUMNS} to {_MOST_COLUMNS} columns, "
+            f"got {len(texts)}"
+        )
+    values = []
+    for column, text in enumerate(texts):
+        try:
+            values.append(float(text))
+        except ValueError:
+            name = _COLUMNS[column] if column < len(_COLUMNS) else f"column {column + 1}"
+            raise ValueError(
+                f"{path}, line {number}: expected a number for {name}, got {text!r}"
+            ) from None
+    return values + [-1.0] * (_MOST_COLUMNS - len(values))
+
+
+def _check(
+    path: Path,
+    kind: Kind,
+    values: NDArray[np.float64],
+    numbers: NDArray[np.int64],
+    frame_count: int | None,
+) -> None:
+    """Refuse the first row that cannot be true."""
+
+    def refuse(wrong: NDArray[np.bool_], expected: str, column: int) -> None:
+        if wrong.any():
+            row = int(np.flatnonzero(wrong)[0])
+            raise ValueError(
+                f"{path}, line {numbers[row]}: expected {expected}, got {values[row, column]:g}"
+            )
+
+    for column, name in enumerate(_COLUMNS):
+        refuse(~np.isfinite(values[:, column]), f"a finite {name}", column)
+    frames, ids = values[:, 0], values[:, 1]
+    refuse(frames != np.floor(frames), "a whole frame number", 0)
+    refuse(frames < 1, "frame numbers from 1", 0)
+    if frame_count is not None:
+        refuse(frames > frame_count, f"frames up to {frame_count}, the sequence's length", 0)
+    if kind != "detections":
+        refuse(ids != np.floor(ids), "a whole id", 1)
+    refuse(values[:, 4] < 0, "a width of 0 or more", 4)
+    refuse(values[:, 5] < 0, "a height of 0 or more", 5)
+    keys = values[:, :7] if kind == "detections" else values[:, :2]
+    _refuse_twins(path, kind, keys, numbers)
+
+
+def _refuse_twins(
+    path: Path, kind: Kind, keys: NDArray[np.float64], numbers: NDArray[np.int64]
+) -> None:
+    order = np.lexsort(keys.T[::-1])
+    twins = np.flatnonzero((keys[order][1:] == keys[order][:-1]).all(axis=1))
+    if not len(twins):
+        return
+    first, second = sorted((int(order[twins[0]]), int(order[twins[0] + 1])))
+    what = (
+        "this detection once"
+        if kind == "detections"
+        else f"id {keys[second, 1]:g} once in frame {keys[second, 0]:g}"
+    )
+    raise ValueError(
+        f"{path}, line {numbers[second]}: expected {what}, got it in line {numbers[first]} already"
+    )
+
+
+def format_tracks(frame: int, tracks: Tracks) -> str:
+    r"""The rows of one frame in the standard 10 columns, boxes to 0.01 px; empty without tracks.
+
+    >>> format_tracks(7, Tracks([3], [[10, 20, 15.5, 40]], [0.875], [0], [0]))
+    '7,3,10.00,20.00,5.50,20.00,0.875,-1,-1,-1\n'
+    """
+    boxes = box_xyxy_to_xywh(tracks.boxes).tolist()
+    return "".join(
+        f"{frame},{track_id},{left:.2f},{top:.2f},{width:.2f},{height:.2f},{score:.6g},-1,-1,-1\n"
+        for track_id, (left, top, width, height), score in zip(
+            tracks.ids.tolist(), boxes, tracks.scores.tolist(), strict=True
+        )
+    )
+
+
+def write_tracks(
+    path: str | os.PathLike[str], tracks_by_frame: Iterable[tuple[int, Tracks]]
+) -> None:
+    """Write tracks frame by frame; the file appears when all are there.
+
+    Raises:
+        OSError: The file cannot be written; nothing is left behind.
+    """
+    with (
+        atomic_file(path) as temporary,
+        temporary.open("w", encoding="ascii", newline="\n") as out,
+    ):
+        for frame, tracks in tracks_by_frame:
+            out.write(format_tracks(frame, tracks))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SequenceInfo:
+    """A sequence folder's `seqinfo.ini`.
+
+    Attributes:
+        folder: The sequence's folder.
+        name: Its name.
+        frame_count: Length in frames, of the full sequence.
+        frame_rate: Frames per second; None if not given.
+        width: Pixels; None if not given.
+        height: Pixels; None if not given.
+        image_folder: Where the images are (it need not be there).
+        image_suffix: Such as ``.jpg``.
+    """
+
+    folder: Path
+    name: str
+    frame_count: int
+    frame_rate: float | None = None
+    width: int | None = None
+    height: int | None = None
+    image_folder: Path
+    image_suffix: str = ".jpg"
+
+    @property
+    def ground_truth_path(self) -> Path:
+        """Where MOTChallenge puts the ground truth."""
+        return self.folder / "gt" / "gt.txt"
+
+    @property
+    def detections_path(self) -> Path:
+        """Where MOTChallenge puts the public detections."""
+        return self.folder / "det" / "det.txt"
+
+    def source_info(self, split: SplitName = "full") -> SourceInfo:
+        """The same facts for whoever reads the frames of a split."""
+        frames = split_frames(self.frame_count, split)
+        return SourceInfo(
+            name=self.name,
+            frame_rate=self.frame_rate,
+            frame_count=len(frames),
+            width=self.width,
+            height=self.height,
+            first_index=frames.start,
+        )
+
+
+def read_sequence_info(folder: str | os.PathLike[str]) -> SequenceInfo:
+    """Read `seqinfo.ini` of a sequence folder.
+
+    Raises:
+        FileNotFoundError: There is none.
+        ValueError: It lacks the length, or a value is not a positive number.
+    """
+    folder = Path(folder)
+    path = folder / "seqinfo.ini"
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(path.read_text(encoding="utf-8-sig"), source=str(path))
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"{path}: expected a MOTChallenge sequence, got no such file"
+        ) from None
+    except (configparser.Error, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"{path}: expected an INI file, got {str(error).splitlines()[0]}"
+        ) from None
+    if not parser.has_section("Sequence"):
+        raise ValueError(f"{path}: expected a section [Sequence], got none")
+    values = parser["Sequence"]
+
+    def wrong(key: str, expected: str) -> NoReturn:
+        raise ValueError(f"{path}: expected {key} to be {expected}, got {values.get(key)!r}")
+
+    def number(key: str, convert: type[int] | type[float]) -> int | float | None:
+        if key not in values:
+            return None
+        try:
+            value = convert(values[key].strip())
+        except ValueError:
+            wrong(key, "a number")
+        return value if value > 0 else wrong(key, "above 0")
+
+    length = number("seqLength", int)
+    if length is None:
+        wrong("seqLength", "given")
+    width, height = number("imWidth", int), number("imHeight", int)
+    return SequenceInfo(
+        folder=folder,
+        name=_safe_name(path, values.get("name", folder.resolve().name).strip()),
+        frame_count=int(length),
+        frame_rate=number("frameRate", float),
+        width=None if width is None else int(width),
+        height=None if height is None else int(height),
+        image_folder=folder / values.get("imDir", "img1").strip(),
+        image_suffix=values.get("imExt", ".jpg").strip(),
+    )
+
+
+def _safe_name(path: Path, name: str) -> str:
+    """Output files are named after the sequence: its name must not lead elsewhere."""
+    if not name or name in {".", ".."} or any(sign in name for sign in '/\\\0:*?"<>|\n'):
+        raise ValueError(f"{path}: expected a name that can be a file's name, got {name!r}")
+    return name
+
+
+def split_frames(frame_count: int, split: SplitName) -> range:
+    """The frame numbers (from 1) of a split of a sequence.
+
+    The field's half split, as MMTracking and ByteTrack cut it: the first N//2 + 1 frames train,
+    the rest validate.
+
+    >>> split_frames(429, "train-half"), split_frames(429, "val-half")
+    (range(1, 216), range(216, 430))
+    """
+    if split not in get_args(SplitName):
+        raise ValueError(f"split: expected {', '.join(get_args(SplitName))}, got {split!r}")
+    last_of_training = min(frame_count // 2 + 1, frame_count)
+    if split == "train-half":
+        return range(1, last_of_training + 1)
+    return range(last_of_training + 1 if split == "val-half" else 1, frame_count + 1)
+
+
+def renumber(table: MotTable, frames: range, numbering: Numbering) -> MotTable:
+    """Give result rows the frame numbers of the full sequence.
+
+    Args:
+        table: Rows of results on a split.
+        frames: The split's frames in the full sequence.
+        numbering: `kept` if the rows have those numbers already, `from-1` if they count from the
+            split's first frame.
+
+    Raises:
+        ValueError: A row lies outside the split.
+    """
+    shift = frames.start - 1 if numbering == "from-1" else 0
+    shifted = table.frames + shift
+    outside = (shifted < frames.start) | (shifted >= frames.stop)
+    if outside.any():
+        row = int(np.flatnonzero(outside)[0])
+        expected = f"{frames.start - shift} to {frames.stop - 1 - shift}"
+        raise ValueError(
+            f"{table.path}: expected frames {expected} (numbering {numbering}), "
+            f"got frame {table.frames[row]}"
+        )
+    return MotTable(
+        table.path, shifted, table.ids, table.boxes_xywh, table.confidences, table.class_ids,
+        table.visibilities,
+    )  # fmt: skip
+
+
+def find_sequences(folder: str | os.PathLike[str]) -> Iterator[Path]:
+    """The sequence folders (those with a `seqinfo.ini`) directly in `folder`, or `folder` itself.
+
+    Raises:
+        OSError: The folder cannot be read.
+        ValueError: There is no sequence in it.
+    """
+    folder = Path(folder)
+    if (folder / "seqinfo.ini").is_file():
+        yield folder
+        return
+    found = sorted(path for path in folder.iterdir() if (path / "seqinfo.ini").is_file())
+    if not found:
+        raise ValueError(f"{folder}: expected sequence folders with a seqinfo.ini, got none")
+    yield from found

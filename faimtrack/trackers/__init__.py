@@ -1,0 +1,1 @@
+"""Multi-object trackers on numpy, scipy and lap, never torch."""
