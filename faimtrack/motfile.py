@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import configparser
+import gzip
 import os
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,8 +102,8 @@ def read_mot(
     """Read a MOTChallenge file of 7 to 10 columns, separated by commas (or blanks).
 
     Args:
-        path: The file. CRLF, blank lines, integers written as floats and frames in any order are
-            fine.
+        path: The file; one that ends in ``.gz`` is unpacked. CRLF, blank lines, integers written
+            as floats and frames in any order are fine.
         kind: What the rows are: in ground truth and results an id may come once in a frame; in
             detections no line may come twice.
         frame_count: Length of the sequence; rows beyond it are refused. None: anything goes.
@@ -112,12 +114,7 @@ def read_mot(
         OSError: The file cannot be read.
     """
     path = Path(path)
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        raise ValueError(
-            f"{path}: expected MOTChallenge text, got a file that is not text"
-        ) from None
+    lines = _read_lines(path)
     numbers = [number for number, line in enumerate(lines, 1) if line.strip()]
     if not numbers:
         if not allow_empty:
@@ -138,6 +135,20 @@ def read_mot(
         np.where(np.isfinite(values[:, 7]), values[:, 7], -1).astype(np.int64),
         values[:, 8].copy(),
     )
+
+
+def _read_lines(path: Path) -> list[str]:
+    data = path.read_bytes()
+    try:
+        if path.suffix == ".gz":
+            data = gzip.decompress(data)
+        return data.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise ValueError(
+            f"{path}: expected MOTChallenge text, got a file that is not text"
+        ) from None
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(f"{path}: expected a whole gzip file, got {error}") from None
 
 
 def _parse(path: Path, lines: list[str], numbers: list[int]) -> NDArray[np.float64]:
