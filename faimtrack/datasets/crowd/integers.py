@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -82,7 +84,7 @@ class Draws:
 def _sine_table() -> Integers:
     """One turn of sines by a Taylor series on big integers: no libm, so no machine differs."""
     one = 1 << 80
-    half_pi = 1898981203190295431206597  # round(pi / 2 * 2**80)
+    half_pi = 1898976236818169290393997  # round(pi / 2 * 2**80)
     quarter = []
     for step in range(SINE_STEPS // 4 + 1):
         angle = half_pi * step * 4 // SINE_STEPS
@@ -113,7 +115,8 @@ def rough_length(x: Integers, y: Integers) -> Integers:
     """Length of vectors to within 4 %, without a square root (an octagon instead of a circle)."""
     x, y = np.abs(x), np.abs(y)
     larger, smaller = np.maximum(x, y), np.minimum(x, y)
-    return np.maximum(larger * 62, larger * 51 + smaller * 32) // 64 + 1
+    length: Integers = np.maximum(larger * 62, larger * 51 + smaller * 32) // 64 + 1
+    return length
 
 
 def divide_rounded(numerator: Integers, denominator: ArrayLike) -> Integers:
@@ -126,7 +129,7 @@ def divide_rounded(numerator: Integers, denominator: ArrayLike) -> Integers:
 def interpolate(values: Integers, knots: tuple[tuple[int, int], ...]) -> Integers:
     """A piecewise linear function through `knots` (x rising), constant outside them."""
     result = np.full(values.shape, knots[0][1], dtype=np.int64)
-    for (x0, y0), (x1, y1) in zip(knots, knots[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(knots):
         inside = values >= x0
         reached = np.minimum(values, x1) - x0
         result = np.where(inside, y0 + (y1 - y0) * reached // (x1 - x0), result)
