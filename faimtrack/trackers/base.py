@@ -1,17 +1,35 @@
-"""What every tracker is: fed one frame's detections at a time, it answers with that frame's tracks."""
+"""What every tracker is: fed the detections of a frame, it answers with the frame's tracks."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from dataclasses import asdict
+from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from faimtrack.boxes import box_areas, clip_boxes
+from faimtrack.config import PresetConfig
 from faimtrack.structures import Detections, Frame, Tracks
+from faimtrack.trackers.clock import Clock
 
 State: TypeAlias = dict[str, "NDArray[Any] | str | int | float | bool | None"]
 """A tracker at rest: a flat dict of arrays and JSON scalars, with a `format_version`."""
+
+Rows: TypeAlias = NDArray[np.void]
+"""Tracks as a structured array: one row a track, one field a property."""
+
+STATE_FORMAT_VERSION = 1
+
+TRACK_FIELDS: list[tuple[str, str] | tuple[str, str, tuple[int, ...]]] = [
+    ("id", "i8"),
+    ("class_id", "i8"),
+    ("score", "f8"),
+    ("detection_index", "i8"),  # in the frame of the last update
+]
+"""What each tracker's rows have."""
 
 
 @runtime_checkable
@@ -58,19 +76,180 @@ class Tracker(Protocol):
         ...
 
 
-def check_frame_order(last_index: int, frame: Frame | None) -> int:
-    """The index of the frame that comes now.
+class Candidates:
+    """The detections of a frame that a tracker works with.
 
-    Raises:
-        ValueError: It does not come after `last_index`.
+    Attributes:
+        boxes: `(N, 4)` corners in pixels, clipped to the image if asked for.
+        scores: `(N,)`.
+        class_ids: `(N,)`.
+        indices: `(N,)` rows in the frame's detections.
     """
-    if frame is None:
-        return last_index + 1
-    if frame.index <= last_index:
-        raise ValueError(f"frame: expected an index after {last_index}, got {frame.index}")
-    return frame.index
+
+    __slots__ = ("boxes", "class_ids", "indices", "scores")
+
+    def __init__(
+        self,
+        boxes: NDArray[np.float64],
+        scores: NDArray[np.float64],
+        class_ids: NDArray[np.int64],
+        indices: NDArray[np.int64],
+    ) -> None:
+        self.boxes, self.scores, self.class_ids, self.indices = boxes, scores, class_ids, indices
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def __getitem__(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Candidates:
+        return Candidates(
+            self.boxes[rows], self.scores[rows], self.class_ids[rows], self.indices[rows]
+        )
+
+    @classmethod
+    def of(cls, detections: Detections, frame: Frame | None, *, clip: bool) -> Candidates:
+        """All detections of a frame that have an area.
+
+        Args:
+            detections: The frame's.
+            frame: Knows the image's size.
+            clip: Whether to cut boxes to the image.
+
+        Raises:
+            ValueError: Boxes are to be clipped, but the image's size is unknown.
+        """
+        boxes = detections.boxes
+        if clip and len(boxes):
+            if frame is None or frame.size is None:
+                raise ValueError("clip_boxes: expected frames of a known size, got none")
+            boxes = clip_boxes(boxes, *frame.size)
+        candidates = cls(
+            boxes, detections.scores, detections.class_ids, np.arange(len(boxes), dtype=np.int64)
+        )
+        solid = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+        return candidates if solid.all() else candidates[solid]
 
 
-def concatenated(arrays: list[NDArray[Any]], like: NDArray[Any]) -> NDArray[Any]:
-    """`np.concatenate` that knows the answer for no arrays at all."""
-    return np.concatenate(arrays) if arrays else like[:0]
+class RowTracker:
+    """What trackers over structured rows share: ids, clock, output filter and state.
+
+    A subclass names its row fields and its lists of rows (attributes), and says how it updates.
+    """
+
+    name: ClassVar[str]
+    config_class: ClassVar[type[PresetConfig]]
+    row_type: np.dtype[np.void]
+    row_lists: ClassVar[tuple[str, ...]]
+
+    def __init__(self, config: PresetConfig | None = None, *, frame_rate: float = 30.0) -> None:
+        """Make a tracker at its beginning.
+
+        Args:
+            config: Its parameters; None for the default preset.
+            frame_rate: Nominal frames per second, which turns times into frames.
+        """
+        self.config: Any = self.config_class() if config is None else config
+        if not isinstance(self.config, self.config_class):
+            raise TypeError(
+                f"config: expected {self.config_class.__name__}, got {type(config).__name__}"
+            )
+        self._clock = Clock(frame_rate)
+        self.reset()
+
+    @property
+    def frame_rate(self) -> float:
+        """Nominal frames per second."""
+        return self._clock.frame_rate
+
+    @property
+    def _buffer_frames(self) -> float:
+        """How long a track may go without a detection, in nominal frames."""
+        if self.config.lost_buffer_frames is not None:
+            return float(self.config.lost_buffer_frames)
+        frames = self.config.lost_buffer_s * self.frame_rate
+        # The originals cut off to whole frames.
+        return float(int(frames)) if self.config.published_quirks else float(frames)
+
+    def reset(self) -> None:
+        """Forget everything, as before a new sequence; ids start again from 1."""
+        self._clock.reset()
+        self._last_id = 0
+        for each in self.row_lists:
+            setattr(self, each, np.zeros(0, self.row_type))
+
+    def _new_rows(self, candidates: Candidates) -> Rows:
+        """Rows for new tracks, with the next ids; motion and counts are the caller's."""
+        rows = np.zeros(len(candidates), self.row_type)
+        rows["id"] = np.arange(self._last_id + 1, self._last_id + 1 + len(rows))
+        self._last_id += len(rows)
+        self._note(rows, slice(None), candidates)
+        return rows
+
+    @staticmethod
+    def _note(rows: Rows, which: NDArray[np.int64] | slice, candidates: Candidates) -> None:
+        """Write down which detection each of some rows took."""
+        rows["score"][which] = candidates.scores
+        rows["class_id"][which] = candidates.class_ids
+        rows["detection_index"][which] = candidates.indices
+
+    def _answer(self, rows: Rows, boxes: NDArray[np.float64]) -> Tracks:
+        """The tracks of some rows that pass the output filter of the configuration."""
+        minimum_area, maximum_aspect = self.config.minimum_area, self.config.maximum_aspect
+        if minimum_area is not None or maximum_aspect is not None:
+            shown = np.ones(len(rows), dtype=bool)
+            if minimum_area is not None:
+                shown &= box_areas(boxes) > minimum_area
+            if maximum_aspect is not None:
+                widths, heights = (boxes[:, 2:] - boxes[:, :2]).T
+                shown &= widths <= maximum_aspect * heights
+            if not shown.all():
+                rows, boxes = rows[shown], boxes[shown]
+        answer: Tracks = Tracks._unchecked(
+            ids=rows["id"].copy(),
+            boxes=boxes,
+            scores=rows["score"].copy(),
+            class_ids=rows["class_id"].copy(),
+            detection_indices=rows["detection_index"].copy(),
+        )
+        return answer
+
+    def state(self) -> State:
+        """All that the tracker remembers; its own copy."""
+        state: State = {
+            "format_version": STATE_FORMAT_VERSION,
+            "tracker": self.name,
+            "config": json.dumps(asdict(self.config)),
+            "last_id": self._last_id,
+            **self._clock.state(),
+        }
+        for each in self.row_lists:
+            rows = getattr(self, each)
+            for field_name in self.row_type.names or ():
+                state[f"{each.lstrip('_')}.{field_name}"] = rows[field_name].copy()
+        return state
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Any:
+        """A tracker that goes on exactly where the one that gave `state` stood.
+
+        Raises:
+            ValueError: The state is of another tracker or of a format this version cannot read.
+        """
+        came = (state.get("tracker"), state.get("format_version"))
+        if came != (cls.name, STATE_FORMAT_VERSION):
+            raise ValueError(
+                f"state: expected {cls.name}, format {STATE_FORMAT_VERSION}, "
+                f"got {came[0]}, format {came[1]}"
+            )
+        try:
+            tracker = cls(cls.config_class(**json.loads(state["config"])))
+            tracker._clock.restore(dict(state))
+            tracker._last_id = int(state["last_id"])
+            for each in cls.row_lists:
+                name = each.lstrip("_")
+                rows = np.zeros(len(state[f"{name}.id"]), tracker.row_type)
+                for field_name in tracker.row_type.names or ():
+                    rows[field_name] = state[f"{name}.{field_name}"]
+                setattr(tracker, each, rows)
+        except KeyError as error:
+            raise ValueError(f"state: expected an entry {error}, got none") from None
+        return tracker

@@ -1,0 +1,236 @@
+"""ByteTrack: associate every detection box, the weak ones in a second round.
+
+Zhang et al., "ByteTrack: Multi-Object Tracking by Associating Every Detection Box", ECCV 2022.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faimtrack.boxes import box_iou
+from faimtrack.config import PresetConfig, parameter
+from faimtrack.structures import Detections, Frame, Tracks
+from faimtrack.trackers.assignment import Pairs, Solver, assign_below, left_over
+from faimtrack.trackers.base import TRACK_FIELDS, Candidates, Rows, RowTracker
+from faimtrack.trackers.motion import STATE_FIELDS, XYAH
+
+_REFERENCE: dict[str, Any] = {
+    "published_quirks": True,
+    "class_matching": "agnostic",
+    "minimum_area": 100.0,
+    "maximum_aspect": 1.6,
+    "solver": "lapjv",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ByteTrackConfig(PresetConfig):
+    """Parameters of ByteTrack."""
+
+    track_threshold: float = parameter(
+        0.6, "Detections from this score on are strong.", unit="score", low=0, high=1
+    )
+    low_threshold: float = parameter(
+        0.1, "Detections below this score are dropped.", unit="score", low=0, high=1
+    )
+    new_track_threshold: float = parameter(
+        0.7, "A strong detection that nobody takes starts a track from this score on.",
+        unit="score", low=0, high=1,
+    )  # fmt: skip
+    match_threshold: float = parameter(
+        0.9, "Largest cost of a match with a strong detection.", unit="1 − IoU", low=0, high=1
+    )
+    low_match_threshold: float = parameter(
+        0.5, "Largest cost of a match with a weak detection.", unit="1 − IoU", low=0, high=1
+    )
+    new_match_threshold: float = parameter(
+        0.7, "Largest cost of the match that confirms a new track.", unit="1 − IoU", low=0, high=1
+    )
+    duplicate_threshold: float = parameter(
+        0.15, "A tracked and a lost track nearer than this are one: the younger goes.",
+        unit="1 − IoU", low=0, high=1,
+    )  # fmt: skip
+    fuse_score: bool = parameter(
+        True, "Multiply the IoU with a strong detection by its score (off for MOT20)."
+    )
+    lost_buffer_s: float = parameter(
+        1.0, "How long a lost track waits to be found again.", unit="s", low=0
+    )
+    lost_buffer_frames: int | None = parameter(
+        None, "The same in frames; if given, it counts instead.", unit="frames", low=0
+    )
+    class_matching: Literal["strict", "agnostic"] = parameter(
+        "strict", "Whether a track takes detections of its own class only, or of any."
+    )
+    clip_boxes: bool = parameter(False, "Cut detections to the image (on for MOT20).")
+    minimum_area: float | None = parameter(
+        None, "Tracks with boxes of this area or less are not shown.", unit="px²", low=0
+    )
+    maximum_aspect: float | None = parameter(
+        None, "Tracks with boxes wider than this are not shown.", unit="width/height", low=0
+    )
+    solver: Solver = parameter("scipy", "Who solves the assignment: scipy or lapjv.")
+    published_quirks: bool = parameter(
+        False, "Repeat the slips of the authors' code (docs/deviations.md lists them)."
+    )
+
+    _presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "default": {},
+        "mot20": {"fuse_score": False, "clip_boxes": True},
+        "reference": _REFERENCE,
+        "reference-mot20": _REFERENCE | {"fuse_score": False},
+    }
+
+
+class ByteTrack(RowTracker):
+    """Tracks by two rounds of IoU matching: strong detections first, weak ones for who is left."""
+
+    name = "bytetrack"
+    config: ByteTrackConfig
+    config_class = ByteTrackConfig
+    row_type = np.dtype(
+        [
+            *TRACK_FIELDS,
+            ("confirmed", "?"),  # matched at least once since it began
+            ("expired", "?"),  # was given up once: the published code never forgets that
+            ("first", "f8"),  # clock of the first detection
+            ("last", "f8"),  # clock of the last detection
+            *STATE_FIELDS,
+        ]
+    )
+    row_lists = ("_tracked", "_lost")
+    _tracked: Rows
+    _lost: Rows
+
+    def update(self, detections: Detections, frame: Frame | None = None) -> Tracks:
+        """Take the detections of the next frame and answer with its tracks.
+
+        Args:
+            detections: Weak ones too: they are what the second round is for.
+            frame: Index, time and size of the frame; None means the frame after the last one.
+
+        Raises:
+            ValueError: The frame does not come after the last one.
+        """
+        config = self.config
+        candidates = Candidates.of(detections, frame, clip=config.clip_boxes)
+        steps = self._clock.advance(frame, one_step=config.published_quirks)
+        strong, weak = self._split(candidates)
+
+        is_confirmed = self._tracked["confirmed"]
+        confirmed, newborn = self._tracked[is_confirmed], self._tracked[~is_confirmed]
+        pool = np.concatenate([confirmed, self._lost])
+        self._predict(pool, len(confirmed), newborn, steps)
+
+        # First round: everyone known against the strong detections.
+        rows, columns = self._match(
+            pool, strong, config.match_threshold, fuse_score=config.fuse_score
+        )
+        self._take(pool, rows, strong[columns])
+        found = rows[rows >= len(confirmed)]
+        strong = strong[left_over(len(strong), columns)]
+
+        # Second round: who was seen in the last frame but not now, against the weak ones.
+        missed = left_over(len(pool), rows)
+        missed = missed[missed < len(confirmed)]
+        rows, columns = self._match(pool[missed], weak, config.low_match_threshold)
+        self._take(pool, missed[rows], weak[columns])
+        missed = missed[left_over(len(missed), rows)]
+
+        # Tracks of one detection must be seen again at once, or they were none.
+        rows, columns = self._match(
+            newborn, strong, config.new_match_threshold, fuse_score=config.fuse_score
+        )
+        self._take(newborn, rows, strong[columns])
+        strong = strong[left_over(len(strong), columns)]
+
+        kept = left_over(len(confirmed), missed)
+        self._tracked = np.concatenate(
+            [pool[kept], newborn[rows], self._begin(strong), pool[found]]
+        )
+        waiting = left_over(len(self._lost), found - len(confirmed)) + len(confirmed)
+        self._lost = self._expire(np.concatenate([pool[waiting], pool[missed]]))
+        self._drop_duplicates()
+
+        shown = self._tracked[self._tracked["confirmed"]]
+        return self._answer(shown, XYAH.boxes(shown))
+
+    def _split(self, candidates: Candidates) -> tuple[Candidates, Candidates]:
+        """Strong and weak detections."""
+        high, low = self.config.track_threshold, self.config.low_threshold
+        scores = candidates.scores
+        if self.config.published_quirks:
+            # A score equal to a threshold belongs to neither side.
+            return candidates[scores > high], candidates[(scores > low) & (scores < high)]
+        return candidates[scores >= high], candidates[(scores >= low) & (scores < high)]
+
+    def _predict(self, pool: Rows, tracked_count: int, newborn: Rows, steps: float) -> None:
+        """Move the tracks on; those lost (from `tracked_count` on) neither grow nor shrink."""
+        pool["mean"][tracked_count:, 1, 3] = 0.0
+        XYAH.predict(pool, steps)
+        if not self.config.published_quirks:
+            XYAH.predict(newborn, steps)
+
+    def _match(
+        self, tracks: Rows, candidates: Candidates, limit: float, *, fuse_score: bool = False
+    ) -> Pairs:
+        """Pairs of tracks and detections of least total cost."""
+        similarity = self._iou(XYAH.boxes(tracks), candidates.boxes)
+        if fuse_score:
+            similarity *= candidates.scores
+        cost = np.subtract(1.0, similarity, out=similarity)
+        if self.config.class_matching == "strict":
+            others = tracks["class_id"][:, None] != candidates.class_ids
+            cost[others] = 2.0  # beyond every limit
+        return assign_below(cost, limit, solver=self.config.solver)
+
+    def _iou(self, first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+        # The authors' Cython helper counts pixels, both ends included.
+        return box_iou(first, second, pixel_offset=1.0 if self.config.published_quirks else 0.0)
+
+    def _take(self, tracks: Rows, rows: NDArray[np.int64], taken: Candidates) -> None:
+        """Give each of some tracks its detection."""
+        if not len(rows):
+            return
+        XYAH.update(tracks, rows, XYAH.measure(taken.boxes))
+        self._note(tracks, rows, taken)
+        tracks["last"][rows] = self._clock.now
+        tracks["confirmed"][rows] = True
+
+    def _begin(self, candidates: Candidates) -> Rows:
+        """New tracks; those of the first frame are believed at once."""
+        candidates = candidates[candidates.scores >= self.config.new_track_threshold]
+        begun = self._new_rows(candidates)
+        XYAH.start(begun, candidates.boxes)
+        begun["first"] = begun["last"] = self._clock.now
+        begun["confirmed"] = self._clock.updates == 1
+        return begun
+
+    def _expire(self, lost: Rows) -> Rows:
+        """Give up the tracks that have been lost for too long."""
+        if not self.config.published_quirks:
+            return lost[self._clock.now - lost["last"] <= self._buffer_frames]
+        # The authors' code looks at the list of the given-up before it adds to it: a track has one
+        # frame more than its buffer, and one found in that frame is dropped at its next loss.
+        lost = lost[~lost["expired"]]
+        lost["expired"] = self._clock.now - lost["last"] > self._buffer_frames
+        return lost
+
+    def _drop_duplicates(self) -> None:
+        """Of a tracked and a lost track in the same place, keep the one that has lived longer."""
+        tracked, lost = self._tracked, self._lost
+        if not len(tracked) or not len(lost):
+            return
+        overlaps = self._iou(XYAH.boxes(tracked), XYAH.boxes(lost))
+        rows, columns = np.nonzero(1.0 - overlaps < self.config.duplicate_threshold)
+        if not len(rows):
+            return
+        age = tracked["last"] - tracked["first"]
+        lost_age = lost["last"] - lost["first"]
+        tracked_wins = age[rows] > lost_age[columns]
+        self._tracked = tracked[left_over(len(tracked), rows[~tracked_wins])]
+        self._lost = lost[left_over(len(lost), columns[tracked_wins])]

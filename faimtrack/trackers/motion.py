@@ -1,0 +1,200 @@
+"""Kalman filters over all tracks at once, for motion models whose coordinates do not mix.
+
+SORT, ByteTrack and OC-SORT let each measured coordinate have its own velocity, and none of their
+matrices (F, H, Q, R and the first P) ties two coordinates together. An 8×8 filter then falls apart
+into four filters of two states, and its covariance into three numbers a coordinate: the variance
+of the position, the covariance of position and velocity, the variance of the velocity. The
+equations below are Kalman's for that case, without a matrix product or an inverse in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+STATE_FIELDS: list[tuple[str, str, tuple[int, ...]]] = [
+    ("mean", "f8", (2, 4)),  # positions, velocities per nominal frame
+    ("covariance", "f8", (3, 4)),  # position, position × velocity, velocity
+]
+"""What a motion model keeps in each row of a structured array of tracks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noise:
+    """Standard deviations of four coordinates.
+
+    Attributes:
+        relative: What is multiplied by the box height in pixels.
+        absolute: What is not.
+    """
+
+    relative: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    absolute: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_relative", np.square(np.asarray(self.relative)))
+        object.__setattr__(self, "_absolute", np.square(np.asarray(self.absolute)))
+
+    def variances(self, heights: Array) -> Array:
+        """`(N, 4)` for boxes of `(N,)` heights in pixels."""
+        relative: Array = self._relative  # type: ignore[attr-defined]
+        variances = np.multiply.outer(heights * heights, relative)
+        variances += self._absolute  # type: ignore[attr-defined]
+        return variances
+
+
+@dataclass(frozen=True, kw_only=True)
+class MotionModel:
+    """A constant-velocity model of boxes.
+
+    Attributes:
+        name: Names the four coordinates.
+        measure: Turns `(N, 4)` corners in pixels into coordinates.
+        to_boxes: Turns coordinates into corners; impossible ones become NaN.
+        height: Column that the noise is relative to.
+        first_position: Uncertainty of a new track's coordinates.
+        first_velocity: Uncertainty of its velocities, which start at 0.
+        step_position: Noise that a frame adds to the coordinates.
+        step_velocity: Noise that a frame adds to the velocities.
+        measurement: Noise of a measurement.
+    """
+
+    name: str
+    measure: Callable[[Array], Array]
+    to_boxes: Callable[[Array], Array]
+    height: int
+    first_position: Noise
+    first_velocity: Noise
+    step_position: Noise
+    step_velocity: Noise
+    measurement: Noise
+
+    def start(self, tracks: NDArray[np.void], boxes: Array) -> None:
+        """Give new tracks the state of their first boxes, `(N, 4)` corners."""
+        measured = self.measure(boxes)
+        heights = measured[:, self.height]
+        mean, covariance = tracks["mean"], tracks["covariance"]
+        mean[:, 0], mean[:, 1] = measured, 0.0
+        covariance[:, 0] = self.first_position.variances(heights)
+        covariance[:, 1] = 0.0
+        covariance[:, 2] = self.first_velocity.variances(heights)
+
+    def predict(self, tracks: NDArray[np.void], steps: float | Array = 1.0) -> None:
+        """Move tracks on, in place.
+
+        Args:
+            tracks: All that move.
+            steps: Nominal frames, one number for all or `(N, 1)`.
+        """
+        mean, covariance = tracks["mean"], tracks["covariance"]
+        heights = mean[:, 0, self.height].copy()  # the noise is that of the box before the step
+        mean[:, 0] += mean[:, 1] * steps
+        position, cross, velocity = covariance[:, 0], covariance[:, 1], covariance[:, 2]
+        # P' = F P Fᵀ + Q
+        position += (2.0 * steps) * cross + (steps * steps) * velocity
+        position += self.step_position.variances(heights) * steps
+        cross += velocity * steps
+        velocity += self.step_velocity.variances(heights) * steps
+
+    def update(self, tracks: NDArray[np.void], rows: NDArray[np.int64], measured: Array) -> None:
+        """Correct some tracks by what was measured, in place.
+
+        Args:
+            tracks: All of them.
+            rows: `(M,)` which of them, each once.
+            measured: `(M, 4)` coordinates from `measure`.
+        """
+        mean, covariance = tracks["mean"][rows], tracks["covariance"][rows]
+        position, cross, velocity = covariance[:, 0], covariance[:, 1], covariance[:, 2]
+        heights = mean[:, 0, self.height]
+        innovation_variance = position + self.measurement.variances(heights)
+        gain = position / innovation_variance
+        velocity_gain = cross / innovation_variance
+        innovation = measured - mean[:, 0]
+        mean[:, 0] += gain * innovation
+        mean[:, 1] += velocity_gain * innovation
+        # P' = (I − K H) P; the velocity's row first, since it needs the old covariance.
+        velocity -= velocity_gain * cross
+        cross -= gain * cross
+        position -= gain * position
+        tracks["mean"][rows] = mean
+        tracks["covariance"][rows] = covariance
+
+    def boxes(self, tracks: NDArray[np.void]) -> Array:
+        """`(N, 4)` corners in pixels, as the states have them."""
+        return self.to_boxes(tracks["mean"][:, 0])
+
+
+def _box_to_xyah(boxes: Array) -> Array:
+    measured = np.empty_like(boxes)
+    sizes = boxes[:, 2:] - boxes[:, :2]
+    measured[:, :2] = boxes[:, :2] + sizes / 2
+    measured[:, 2] = sizes[:, 0] / sizes[:, 1]
+    measured[:, 3] = sizes[:, 1]
+    return measured
+
+
+def _xyah_to_box(coordinates: Array) -> Array:
+    boxes = np.empty_like(coordinates)
+    half_height = coordinates[:, 3] / 2
+    half_width = coordinates[:, 2] * half_height
+    np.subtract(coordinates[:, 0], half_width, out=boxes[:, 0])
+    np.subtract(coordinates[:, 1], half_height, out=boxes[:, 1])
+    np.add(coordinates[:, 0], half_width, out=boxes[:, 2])
+    np.add(coordinates[:, 1], half_height, out=boxes[:, 3])
+    return boxes
+
+
+def _box_to_xysr(boxes: Array) -> Array:
+    measured = np.empty_like(boxes)
+    sizes = boxes[:, 2:] - boxes[:, :2]
+    measured[:, :2] = boxes[:, :2] + sizes / 2
+    measured[:, 2] = sizes[:, 0] * sizes[:, 1]
+    measured[:, 3] = sizes[:, 0] / sizes[:, 1]
+    return measured
+
+
+def _xysr_to_box(coordinates: Array) -> Array:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        widths = np.sqrt(coordinates[:, 2] * coordinates[:, 3])
+        heights = coordinates[:, 2] / widths
+    halves = np.stack([widths, heights], axis=1) / 2
+    return np.concatenate([coordinates[:, :2] - halves, coordinates[:, :2] + halves], axis=1)
+
+
+_POSITION, _VELOCITY = 1 / 20, 1 / 160
+
+XYAH = MotionModel(
+    name="centre x, centre y, aspect (width over height), height",
+    measure=_box_to_xyah,
+    to_boxes=_xyah_to_box,
+    height=3,
+    first_position=Noise(
+        relative=(2 * _POSITION, 2 * _POSITION, 0, 2 * _POSITION), absolute=(0, 0, 1e-2, 0)
+    ),
+    first_velocity=Noise(
+        relative=(10 * _VELOCITY, 10 * _VELOCITY, 0, 10 * _VELOCITY), absolute=(0, 0, 1e-5, 0)
+    ),
+    step_position=Noise(relative=(_POSITION, _POSITION, 0, _POSITION), absolute=(0, 0, 1e-2, 0)),
+    step_velocity=Noise(relative=(_VELOCITY, _VELOCITY, 0, _VELOCITY), absolute=(0, 0, 1e-5, 0)),
+    measurement=Noise(relative=(_POSITION, _POSITION, 0, _POSITION), absolute=(0, 0, 1e-1, 0)),
+)
+"""The model of DeepSORT and ByteTrack (Wojke et al. 2017): noise grows with the box."""
+
+XYSR = MotionModel(
+    name="centre x, centre y, area, aspect (width over height, which has no velocity)",
+    measure=_box_to_xysr,
+    to_boxes=_xysr_to_box,
+    height=2,  # nothing here is relative to a size
+    first_position=Noise(absolute=(10**0.5, 10**0.5, 10**0.5, 10**0.5)),
+    first_velocity=Noise(absolute=(100.0, 100.0, 100.0, 0.0)),
+    step_position=Noise(absolute=(1.0, 1.0, 1.0, 1.0)),
+    step_velocity=Noise(absolute=(0.1, 0.1, 0.01, 0.0)),
+    measurement=Noise(absolute=(1.0, 1.0, 10**0.5, 10**0.5)),
+)
+"""The model of SORT and OC-SORT (Bewley et al. 2016): fixed noise, area instead of height."""

@@ -1,0 +1,259 @@
+"""OC-SORT: SORT that trusts observations more than its own estimates.
+
+Cao et al., "Observation-Centric SORT: Rethinking SORT for Robust Multi-Object Tracking", CVPR
+2023.
+Three changes to SORT: observation-centric re-update (ORU) repairs the filter of a track found
+again, momentum (OCM) prefers matches in the direction a track was going, and recovery (OCR)
+matches who is left by the places where they were last seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faimtrack.config import parameter
+from faimtrack.structures import Detections, Frame, Tracks
+from faimtrack.trackers.assignment import left_over
+from faimtrack.trackers.base import TRACK_FIELDS, Candidates, Rows
+from faimtrack.trackers.motion import STATE_FIELDS, XYSR
+from faimtrack.trackers.sort import LIFE_FIELDS, SortConfig, SortFamily
+
+_REFERENCE: dict[str, Any] = {
+    "published_quirks": True,
+    "class_matching": "agnostic",
+    "lost_buffer_frames": 30,
+    "minimum_area": 100.0,
+    "maximum_aspect": 1.6,
+    "solver": "lapjv",
+}
+
+
+_NEVER = np.iinfo(np.int64).min  # an age that no track asks for
+
+
+@dataclass(frozen=True, kw_only=True)
+class OcSortConfig(SortConfig):
+    """Parameters of OC-SORT: those of SORT, and its own."""
+
+    lost_buffer_frames: int | None = parameter(
+        None, "The same in frames; if given, it counts instead.", unit="frames", low=0
+    )
+    direction_gap: int = parameter(
+        3, "A track's direction is taken between observations this far apart (the paper's Δt).",
+        unit="frames", low=1,
+    )  # fmt: skip
+    direction_weight: float = parameter(
+        0.2, "What a match in that direction counts beside its IoU (the paper's λ).", low=0
+    )
+    use_weak: bool = parameter(
+        False, "Match who is left with the weak detections too, as ByteTrack does."
+    )
+    low_threshold: float = parameter(
+        0.1, "Detections below this score are no weak ones either.", unit="score", low=0, high=1
+    )
+
+    _presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "default": {},
+        "mot20": {"detection_threshold": 0.4, "clip_boxes": True},
+        "reference": _REFERENCE,
+        "reference-mot20": _REFERENCE | {"detection_threshold": 0.4},
+    }
+
+
+class OcSort(SortFamily):
+    """SORT with observation-centric re-update, momentum and recovery."""
+
+    name = "ocsort"
+    config: OcSortConfig
+    config_class = OcSortConfig
+
+    def __init__(self, config: OcSortConfig | None = None, *, frame_rate: float = 30.0) -> None:
+        """Make a tracker at its beginning; see `RowTracker`."""
+        gap = (config or OcSortConfig()).direction_gap
+        self.row_type = np.dtype(
+            [
+                *TRACK_FIELDS,
+                *LIFE_FIELDS,
+                *STATE_FIELDS,
+                ("age", "i8"),  # frames since the first detection
+                ("matched", "?"),  # has an observation beside the first detection
+                ("direction", "f8", (2,)),  # unit vector y, x; zero if unknown
+                ("observation", "f8", (4,)),  # last box, corners in pixels
+                ("observation_age", "i8"),
+                ("recent", "f8", (gap, 4)),  # boxes of the last frames, at age modulo gap
+                ("recent_age", "i8", (gap,)),
+                ("frozen_mean", "f8", (2, 4)),  # the state as it was first missed
+                ("frozen_covariance", "f8", (3, 4)),
+            ]
+        )
+        super().__init__(config, frame_rate=frame_rate)
+
+    def update(self, detections: Detections, frame: Frame | None = None) -> Tracks:
+        """Take the detections of the next frame and answer with its tracks.
+
+        Args:
+            detections: The frame's detections.
+            frame: Index, time and size of the frame; None means the frame after the last one.
+
+        Raises:
+            ValueError: The frame does not come after the last one.
+        """
+        config = self.config
+        candidates = Candidates.of(detections, frame, clip=config.clip_boxes)
+        candidates = candidates[candidates.scores >= config.low_threshold]
+        if config.published_quirks and not len(candidates):
+            return Tracks.empty()  # the authors' loop does not call its tracker then
+        steps = self._clock.advance(frame, one_step=config.published_quirks)
+        strong = self._strong(candidates)
+        predicted = self._predict(steps)
+        self._tracks["age"] += 1
+
+        # First round: overlap with the prediction, and momentum (OCM).
+        overlaps = self._overlaps(self._tracks, predicted, strong)
+        rows, columns = self._match(overlaps, self._momentum(strong))
+        self._observe(rows, strong[columns], steps)
+        missed = left_over(len(self._tracks), rows)
+        strong = strong[left_over(len(strong), columns)]
+
+        if config.use_weak:
+            weak = candidates[self._is_weak(candidates)]
+            missed, _ = self._rematch(missed, predicted[missed], weak, steps)
+
+        # Last round: overlap with where a track was last seen (OCR).
+        matched = self._tracks["matched"][missed]
+        last_seen = np.where(matched[:, None], self._tracks["observation"][missed], -1.0)
+        missed, strong = self._rematch(missed, last_seen, strong, steps)
+
+        self._freeze(missed, steps)
+        self._tracks = np.concatenate([self._tracks, self._begin(strong)])
+        shown = self._tracks[self._shown()]
+        answer = self._answer(shown, shown["observation"].copy())
+        self._expire()
+        return answer
+
+    def _is_weak(self, candidates: Candidates) -> NDArray[np.bool_]:
+        low, high = self.config.low_threshold, self.config.detection_threshold
+        if self.config.published_quirks:
+            return (candidates.scores > low) & (candidates.scores < high)
+        return candidates.scores < high
+
+    def _begin(self, candidates: Candidates) -> Rows:
+        begun = super()._begin(candidates)
+        begun["observation"] = candidates.boxes
+        begun["recent_age"] = _NEVER
+        return begun
+
+    def _earlier(self, rows: NDArray[np.int64] | slice) -> NDArray[np.float64]:
+        """Where tracks were `direction_gap` frames ago, or as soon after it as was seen.
+
+        Returns:
+            `(N, 4)` corners; the last observation where nothing nearer is remembered.
+        """
+        tracks = self._tracks[rows]
+        earlier = tracks["observation"].copy()
+        gap = self.config.direction_gap
+        everyone = np.arange(len(tracks))
+        for frames_ago in range(1, gap + 1):  # the later in this loop, the better
+            age = tracks["age"] - frames_ago
+            slot = age % gap
+            seen = (tracks["recent_age"][everyone, slot] == age) & tracks["matched"]
+            earlier[seen] = tracks["recent"][everyone, slot][seen]
+        return earlier
+
+    def _momentum(self, candidates: Candidates) -> NDArray[np.float64]:
+        """OCM: how well each match goes on in the track's direction, `(N, M)`."""
+        tracks = self._tracks
+        heading = _directions(self._earlier(slice(None))[:, None], candidates.boxes[None])
+        cosine = (tracks["direction"][:, None] * heading).sum(axis=2)
+        angle = np.arccos(np.clip(cosine, -1.0, 1.0))
+        agreement: NDArray[np.float64] = (np.pi / 2 - angle) / np.pi
+        agreement *= tracks["matched"][:, None]
+        agreement *= candidates.scores * self.config.direction_weight
+        return agreement
+
+    def _rematch(
+        self,
+        missed: NDArray[np.int64],
+        boxes: NDArray[np.float64],
+        candidates: Candidates,
+        steps: float,
+    ) -> tuple[NDArray[np.int64], Candidates]:
+        """A round for who is left, by the given boxes; returns who is left then."""
+        overlaps = self._overlaps(self._tracks[missed], boxes, candidates)
+        if not overlaps.size or overlaps.max() <= self.config.iou_threshold:
+            return missed, candidates
+        rows, columns = self._match(overlaps, shortcut=False)
+        self._observe(missed[rows], candidates[columns], steps)
+        return (
+            missed[left_over(len(missed), rows)],
+            candidates[left_over(len(candidates), columns)],
+        )
+
+    def _observe(self, rows: NDArray[np.int64], taken: Candidates, steps: float) -> None:
+        """Give each of some tracks its detection: direction, filter and memory."""
+        if not len(rows):
+            return
+        tracks, boxes = self._tracks, taken.boxes
+        known = tracks["matched"][rows]
+        directions = _directions(self._earlier(rows), boxes)
+        tracks["direction"][rows[known]] = directions[known]
+        lost = tracks["matched"][rows] & (tracks["last"][rows] < self._clock.now - steps)
+        if lost.any():
+            self._reupdate(rows[lost], boxes[lost])
+        XYSR.update(tracks, rows, XYSR.measure(boxes))
+        self._hit(rows, taken)
+        age = tracks["age"][rows]
+        tracks["observation"][rows], tracks["observation_age"][rows] = boxes, age
+        tracks["recent"][rows, age % self.config.direction_gap] = boxes
+        tracks["recent_age"][rows, age % self.config.direction_gap] = age
+        tracks["matched"][rows] = True
+
+    def _freeze(self, missed: NDArray[np.int64], steps: float) -> None:
+        """Remember the state of tracks in the first frame that misses them."""
+        first = missed[self._tracks["last"][missed] == self._clock.now - steps]
+        self._tracks["frozen_mean"][first] = self._tracks["mean"][first]
+        self._tracks["frozen_covariance"][first] = self._tracks["covariance"][first]
+
+    def _reupdate(self, rows: NDArray[np.int64], boxes: NDArray[np.float64]) -> None:
+        """ORU: go back to where the tracks were lost, and along a straight line to `boxes`."""
+        tracks = self._tracks[rows]
+        tracks["mean"], tracks["covariance"] = tracks["frozen_mean"], tracks["frozen_covariance"]
+        frames = tracks["age"] - tracks["observation_age"]
+        steps = ((self._clock.now - tracks["last"]) / frames)[:, None]
+        start, end = _centre_and_size(tracks["observation"]), _centre_and_size(boxes)
+        stride = (end - start) / frames[:, None]
+        for passed in range(1, int(frames.max()) + 1):
+            active = np.flatnonzero(frames >= passed)
+            virtual = start[active] + passed * stride[active]
+            XYSR.update(tracks, active, _area_and_aspect(virtual))
+            ongoing = np.flatnonzero(frames > passed)
+            moving = tracks[ongoing]
+            XYSR.predict(moving, steps[ongoing])
+            tracks[ongoing] = moving
+        self._tracks["mean"][rows] = tracks["mean"]
+        self._tracks["covariance"][rows] = tracks["covariance"]
+
+
+def _directions(start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Unit vectors (y, x) between the centres of boxes, `(…, 2)`; zero if nothing moved."""
+    moved = (end[..., :2] + end[..., 2:] - start[..., :2] - start[..., 2:]) / 2
+    length = np.sqrt((moved * moved).sum(axis=-1)) + 1e-6
+    directions: NDArray[np.float64] = moved[..., ::-1] / length[..., None]
+    return directions
+
+
+def _centre_and_size(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    sizes = boxes[:, 2:] - boxes[:, :2]
+    return np.concatenate([boxes[:, :2] + sizes / 2, sizes], axis=1)
+
+
+def _area_and_aspect(centre_and_size: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Centre, width and height as the motion model measures them."""
+    measured = centre_and_size.copy()
+    measured[:, 2] = centre_and_size[:, 2] * centre_and_size[:, 3]
+    measured[:, 3] = centre_and_size[:, 2] / centre_and_size[:, 3]
+    return measured
