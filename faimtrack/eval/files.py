@@ -1,0 +1,296 @@
+"""Scoring of files: one ground truth and one result, or a folder of sequences and of results."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import numpy as np
+
+from faimtrack.eval.evaluate import evaluate_sequence, evaluate_sequences
+from faimtrack.eval.rules import EvaluationRules, choose_rules
+from faimtrack.eval.scores import Failure, Report, SequenceScores
+from faimtrack.motfile import (
+    MotTable,
+    Numbering,
+    SplitName,
+    find_sequences,
+    read_mot,
+    read_sequence_info,
+    renumber,
+    split_frames,
+)
+from faimtrack.provenance import file_sha256, provenance_path, read_provenance
+
+RESULT_SUFFIXES = (".txt", ".txt.gz")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationSettings:
+    """How files are read and scored.
+
+    Attributes:
+        split: Frames to evaluate: all, or one of the two halves.
+        numbering: Whether results keep the full sequence's frame numbers or count from 1 within
+            the split.
+        rules: Which rows count; None to choose for each sequence by its name or content.
+        allow_missing: Whether a sequence without a file of results counts as nothing found.
+        cross_check: Whether to ask py-motmetrics too.
+        jobs: Processes that score sequences side by side.
+    """
+
+    split: SplitName = "full"
+    numbering: Numbering = "kept"
+    rules: EvaluationRules | None = None
+    allow_missing: bool = False
+    cross_check: bool = False
+    jobs: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class SequenceFiles:
+    """Where one sequence's ground truth and results are.
+
+    Attributes:
+        name: The sequence's.
+        ground_truth: The file.
+        results: The file; it need not exist.
+        frame_count: Length of the full sequence; None to take the ground truth's last frame.
+    """
+
+    name: str
+    ground_truth: Path
+    results: Path
+    frame_count: int | None = None
+
+
+def evaluate_files(
+    ground_truth: str | os.PathLike[str],
+    results: str | os.PathLike[str],
+    settings: EvaluationSettings | None = None,
+    *,
+    frame_count: int | None = None,
+) -> Report:
+    """Score one file of results against one file of ground truth.
+
+    Args:
+        ground_truth: MOTChallenge text. In a sequence's folder `gt`, the `seqinfo.ini` beside
+            that folder gives the name and the length.
+        results: MOTChallenge text, or a folder with a file of the sequence's name.
+        settings: How to score; the defaults if None.
+        frame_count: Length of the full sequence, in place of `seqinfo.ini`. Without both the
+            sequence ends at the ground truth's last frame.
+
+    Raises:
+        ValueError: A file is wrong; the message says where.
+        OSError: A file cannot be read.
+    """
+    settings = settings or EvaluationSettings()
+    ground_truth, results = Path(ground_truth), Path(results)
+    name = ground_truth.name.removesuffix(".gz").removesuffix(".txt")
+    if ground_truth.parent.name == "gt" and (ground_truth.parents[1] / "seqinfo.ini").is_file():
+        info = read_sequence_info(ground_truth.parents[1])
+        name, frame_count = info.name, frame_count or info.frame_count
+    if settings.split != "full" and frame_count is None:
+        raise ValueError(
+            f"{ground_truth}: expected the sequence's length for the split {settings.split} "
+            "(--frame-count, or a seqinfo.ini beside the folder gt), got none"
+        )
+    files = SequenceFiles(
+        name=name,
+        ground_truth=ground_truth,
+        results=_find_results(results, name) if results.is_dir() else results,
+        frame_count=frame_count,
+    )
+    return evaluate_sequences([score_sequence_files(files, settings)])
+
+
+def evaluate_folders(
+    data: str | os.PathLike[str],
+    results: str | os.PathLike[str],
+    settings: EvaluationSettings | None = None,
+    *,
+    sequences: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+) -> Report:
+    """Score a folder of results, `<sequence name>.txt` each, against a folder of sequences.
+
+    A sequence that is faulty or has no results is a failure in the report; the others are scored.
+
+    Args:
+        data: A folder of MOTChallenge sequence folders, or one sequence folder.
+        results: The folder of results; for one sequence its file will do.
+        settings: How to score; the defaults if None.
+        sequences: Names or patterns such as `*-FRCNN` of those to score; all if empty.
+        exclude: Names or patterns of those to leave out.
+
+    Raises:
+        ValueError: There are no sequences, or a name or pattern fits none.
+        OSError: A folder cannot be read.
+    """
+    settings = settings or EvaluationSettings()
+    results = Path(results)
+    failures: list[Failure] = []
+    every: dict[str, SequenceFiles] = {}
+    for folder in find_sequences(data):
+        try:
+            info = read_sequence_info(folder)
+        except (ValueError, OSError) as error:
+            failures.append(Failure(name=folder.name, message=str(error)))
+            continue
+        if info.name in every:
+            raise ValueError(f"{folder}: expected a name of its own, got {info.name} again")
+        every[info.name] = SequenceFiles(
+            name=info.name,
+            ground_truth=_ground_truth_path(info.ground_truth_path),
+            results=_find_results(results, info.name),
+            frame_count=info.frame_count,
+        )
+    chosen = _choose([*every, *(failure.name for failure in failures)], sequences, exclude)
+    wanted = [files for name, files in every.items() if name in chosen]
+    if not results.is_dir():
+        if len(wanted) > 1 or not results.is_file():
+            kind = "a folder of results" if len(wanted) > 1 else "results"
+            came = "a file" if results.is_file() else "no such folder"
+            raise FileNotFoundError(f"{results}: expected {kind}, got {came}")
+        notes: list[str] = []
+    else:
+        notes = _unknown_results(results, set(every) | {failure.name for failure in failures})
+    scored, faulty = _score_all(wanted, settings)
+    failures = [failure for failure in failures if failure.name in chosen] + faulty
+    return evaluate_sequences(scored, failures=failures, notes=notes)
+
+
+def score_sequence_files(files: SequenceFiles, settings: EvaluationSettings) -> SequenceScores:
+    """Read one sequence's files and score them.
+
+    Raises:
+        ValueError: A file is wrong.
+        OSError: A file cannot be read.
+    """
+    ground_truth = read_mot(files.ground_truth, "ground truth", frame_count=files.frame_count)
+    frames = split_frames(files.frame_count or ground_truth.last_frame, settings.split)
+    missing = not files.results.exists()
+    if missing and not settings.allow_missing:
+        raise FileNotFoundError(
+            f"{files.results}: expected results of {files.name}, got no such file "
+            "(--allow-missing counts it as nothing found)"
+        )
+    if missing:
+        results = _no_results(files.results)
+    else:
+        _check_origin(files.results, settings)
+        results = read_mot(files.results, "results", allow_empty=True)
+        results = renumber(results, frames, settings.numbering)
+    rules, reason = settings.rules, "as asked for"
+    if rules is None:
+        rules, reason = choose_rules(files.name, ground_truth)
+    return evaluate_sequence(
+        ground_truth,
+        results,
+        frames,
+        rules,
+        name=files.name,
+        rules_reason=reason,
+        results_missing=missing,
+        cross_check=settings.cross_check,
+    )
+
+
+def _check_origin(results: Path, settings: EvaluationSettings) -> None:
+    """Refuse what the results' own provenance contradicts.
+
+    Without a sidecar, or with one of another file (the results were edited), nothing is known.
+    """
+    try:
+        origin = read_provenance(results)
+    except (OSError, ValueError):
+        return
+    if origin.output_sha256 != file_sha256(results):
+        return
+    for name, said, asked in (
+        ("split", origin.split, settings.split),
+        ("numbering", origin.numbering, settings.numbering),
+    ):
+        if said is not None and said != asked:
+            raise ValueError(
+                f"{results}: expected results made with {name} {asked}, got {said} "
+                f"(says {provenance_path(results).name})"
+            )
+
+
+def _score_all(
+    wanted: Sequence[SequenceFiles], settings: EvaluationSettings
+) -> tuple[list[SequenceScores], list[Failure]]:
+    work = [(files, settings) for files in wanted]
+    answers: list[SequenceScores | Failure]
+    if settings.jobs > 1 and len(work) > 1:
+        # A fresh interpreter each: forking under threads (numpy's, a server's) can hang.
+        context = multiprocessing.get_context("spawn")
+        workers = min(settings.jobs, len(work))
+        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+            answers = list(pool.map(_score_or_fail, work))
+    else:
+        answers = [_score_or_fail(item) for item in work]
+    scored = [answer for answer in answers if isinstance(answer, SequenceScores)]
+    return scored, [answer for answer in answers if isinstance(answer, Failure)]
+
+
+def _score_or_fail(
+    work: tuple[SequenceFiles, EvaluationSettings],
+) -> SequenceScores | Failure:
+    files, settings = work
+    try:
+        return score_sequence_files(files, settings)
+    except (ValueError, OSError) as error:
+        return Failure(name=files.name, message=str(error))
+
+
+def _ground_truth_path(path: Path) -> Path:
+    packed = path.with_name(path.name + ".gz")
+    return packed if packed.is_file() and not path.is_file() else path
+
+
+def _find_results(results: Path, name: str) -> Path:
+    """The file of a sequence's results in a folder; `results` itself if that is no folder."""
+    if not results.is_dir():
+        return results
+    candidates = [results / f"{name}{suffix}" for suffix in RESULT_SUFFIXES]
+    return next((path for path in candidates if path.is_file()), candidates[0])
+
+
+def _unknown_results(results: Path, known: set[str]) -> list[str]:
+    """A note for each file of results that belongs to no sequence."""
+    notes = []
+    for path in sorted(results.iterdir()):
+        name = path.name.removesuffix(".gz").removesuffix(".txt")
+        if path.name.endswith(RESULT_SUFFIXES) and name not in known:
+            notes.append(f"{path}: expected the name of a sequence, got {name}; not scored")
+    return notes
+
+
+def _choose(names: Sequence[str], include: Sequence[str], exclude: Sequence[str]) -> set[str]:
+    for pattern in [*include, *exclude]:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise ValueError(
+                f"sequences: expected a name or pattern among {', '.join(names)}, got {pattern!r}"
+            )
+    chosen = {
+        name
+        for name in names
+        if (not include or any(fnmatchcase(name, pattern) for pattern in include))
+        and not any(fnmatchcase(name, pattern) for pattern in exclude)
+    }
+    if not chosen:
+        raise ValueError("sequences: expected at least one to score, got all of them excluded")
+    return chosen
+
+
+def _no_results(path: Path) -> MotTable:
+    nothing = np.zeros(0, np.int64)
+    return MotTable(path, nothing, nothing, np.zeros((0, 4)), np.zeros(0), nothing, np.zeros(0))
