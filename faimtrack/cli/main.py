@@ -1,0 +1,175 @@
+"""The command `faimtrack`: verbs that are imported only when they are called."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+from dataclasses import dataclass
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+import faimtrack
+
+EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+
+
+@dataclass(frozen=True)
+class _Verb:
+    """Where a verb lives, and its line in the list of verbs (known without importing it)."""
+
+    module: str
+    function: str
+    summary: str
+
+
+_VERBS = {
+    "demo": _Verb(
+        "faimtrack.cli.demo",
+        "demo",
+        "Make a crowd, track it, score it and show it: no data needed.",
+    ),
+    "track": _Verb(
+        "faimtrack.cli.track", "track", "Track sequences, videos, images, cameras and streams."
+    ),
+    "eval": _Verb("faimtrack.cli.eval", "evaluate", "Score tracks: HOTA, CLEAR and Identity."),
+    "crowd": _Verb("faimtrack.cli.crowd", "crowd", "Make a synthetic crowd in MOT20 layout."),
+    "trackers": _Verb(
+        "faimtrack.cli.trackers", "trackers", "List trackers with every parameter and its meaning."
+    ),
+}
+
+
+class _LazyGroup(TyperGroup):
+    """Lists verbs from a table; imports one when it is called."""
+
+    def list_commands(self, context: Any) -> list[str]:
+        return list(_VERBS)
+
+    def get_command(self, context: Any, name: str) -> Any:
+        """What the list of verbs shows of one."""
+        if name not in _VERBS:
+            return None
+        return TyperCommand(name, help=_VERBS[name].summary)
+
+    def resolve_command(self, context: Any, arguments: list[str]) -> Any:
+        """The real verb, and the arguments that are left for it."""
+        name = arguments[0]
+        if name not in _VERBS:
+            closest = difflib.get_close_matches(name, _VERBS, n=1)
+            hint = f"; did you mean {closest[0]}?" if closest else ""
+            context.fail(f"expected {', '.join(_VERBS)}, got {name!r}{hint}")
+        return name, _load(name), arguments[1:]
+
+
+def _load(name: str) -> Any:
+    verb = _VERBS[name]
+    function = getattr(importlib.import_module(verb.module), verb.function)
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.command(
+        name,
+        cls=getattr(function, "command_class", None) or TyperCommand,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )(function)
+    return typer.main.get_command(app)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"faimtrack {faimtrack.__version__}")
+        raise typer.Exit
+
+
+_app = typer.Typer(
+    cls=_LazyGroup,
+    add_completion=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@_app.callback(invoke_without_command=True)
+def _faimtrack(
+    context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version."
+        ),
+    ] = False,
+) -> None:
+    """Multi-object tracking: exact, fast, permissive, complete."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+def run(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line; errors become one line on stderr and an exit status.
+
+    Status 0: all well. 1: something failed. 2: the command itself makes no sense. 130: Ctrl-C.
+    FAIMTRACK_DEBUG=1 in the environment shows tracebacks.
+    """
+    try:
+        status = typer.main.get_command(_app).main(
+            args=arguments, prog_name="faimtrack", standalone_mode=False
+        )
+        sys.stdout.flush()
+    except BaseException as error:
+        if os.environ.get("FAIMTRACK_DEBUG") == "1" and not isinstance(error, SystemExit):
+            raise
+        sys.exit(_status_of(error))
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+# The classes that typer builds its errors on; where they live differs between its versions.
+_CommandLineError: type[Exception] = next(
+    each for each in typer.BadParameter.__mro__ if each.__name__ == "ClickException"
+)
+_UsageError: type[Exception] = next(
+    each for each in typer.BadParameter.__mro__ if each.__name__ == "UsageError"
+)
+
+
+def _status_of(error: BaseException) -> int:
+    """Say what went wrong in one line; the exit status that belongs to it."""
+    if isinstance(error, SystemExit):
+        raise error
+    if isinstance(error, typer.Exit):
+        return int(error.exit_code)
+    if isinstance(error, (KeyboardInterrupt, typer.Abort)):
+        _complain(str(error) or "interrupted")
+        return EXIT_INTERRUPTED
+    if isinstance(error, BrokenPipeError):
+        # Whoever read our output has seen enough; closing stdout must not complain once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    if isinstance(error, _CommandLineError):
+        message: str = error.format_message()  # type: ignore[attr-defined]
+        is_usage = isinstance(error, _UsageError)
+        context = getattr(error, "ctx", None)
+        hint = f" (see {context.command_path} --help)" if is_usage and context is not None else ""
+        _complain(f"{' '.join(message.split())}{hint}")
+        return EXIT_USAGE if is_usage else EXIT_FAILED
+    _complain(_describe(error))
+    return EXIT_FAILED
+
+
+def _complain(message: str) -> None:
+    print(f"faimtrack: error: {message}", file=sys.stderr)
+
+
+def _describe(error: BaseException) -> str:
+    if isinstance(error, ImportError) and not isinstance(error, ModuleNotFoundError):
+        # Such as cv2 in a container without libGL.
+        return f"{error.name or 'a library'} cannot be loaded: {' '.join(str(error).split())}"
+    if isinstance(error, ModuleNotFoundError):
+        return f"{error.name} is not installed: pip install 'faimtrack[torch]' has everything"
+    from faimtrack.pipeline.sequence import describe
+
+    text = describe(error)
+    if isinstance(error, (ValueError, OSError, MemoryError)):
+        return text
+    return f"{text} (this is a fault of faimtrack; FAIMTRACK_DEBUG=1 shows where)"

@@ -1,0 +1,140 @@
+"""`faimtrack track`: sequences, videos and streams in, MOTChallenge files out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from faimtrack.cli.progress import SequenceProgress, show_outcomes
+from faimtrack.motfile import Numbering, SplitName
+from faimtrack.pipeline import plan_tasks, track_sequences
+from faimtrack.pipeline.inputs import Existing
+from faimtrack.recipes import resolve_recipe
+
+DEFAULT_OUTPUT = Path("faimtrack-results")
+_BESIDE_RESULTS = "<output>"
+
+
+class _TrackCommand(TyperCommand):
+    """Lets `--video` stand alone: it then means the folder of the results."""
+
+    def parse_args(self, context: Any, arguments: list[str]) -> Any:
+        spelled = []
+        for position, argument in enumerate(arguments):
+            spelled.append(argument)
+            following = arguments[position + 1 : position + 2]
+            if argument == "--video" and (not following or following[0].startswith("-")):
+                spelled.append(_BESIDE_RESULTS)
+        return super().parse_args(context, spelled)
+
+
+def track(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE",
+            help="Sequence folders (or folders of them), videos, folders or patterns of images, "
+            "camera numbers, URLs.",
+        ),
+    ],
+    tracker: Annotated[
+        str | None, typer.Option(help="Its name; `faimtrack trackers` lists them.")
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="A YAML file, or the name of a recipe that comes along.")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="One setting, such as preset=reference or tracker.track_threshold=0.5; "
+            "may be given again.",
+        ),
+    ] = None,
+    detections: Annotated[
+        Path | None,
+        typer.Option(
+            help="MOTChallenge detections, or a folder of <sequence>.txt; else each sequence's "
+            "det/det.txt."
+        ),
+    ] = None,
+    detector: Annotated[
+        Path | None, typer.Option(help="A YOLOX network as ONNX; looks at the pixels.")
+    ] = None,
+    classes: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="What to track, such as person,car.")
+    ] = None,
+    split: Annotated[SplitName | None, typer.Option(help="Which part of each sequence.")] = None,
+    numbering: Annotated[
+        Numbering | None,
+        typer.Option(help="Frame numbers: the full sequence's, or from the split's first frame."),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option(help="Folder of the results, <sequence>.txt.")
+    ] = DEFAULT_OUTPUT,
+    video: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[PATH]",
+            help="Also write annotated videos: a file's name for one sequence, a folder for "
+            "several; alone: beside the results.",
+        ),
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="How many sequences at a time.")] = 1,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Keep finished sequences, do the rest.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace results that are there.")
+    ] = False,
+    allow_empty: Annotated[
+        bool, typer.Option("--allow-empty", help="An empty detection file means: nothing there.")
+    ] = False,
+) -> None:
+    """Track sequences, videos, images, cameras and streams.
+
+    Writes OUTPUT/<sequence>.txt in MOTChallenge format, each with a sidecar that says how it was
+    made. A sequence that fails is reported and the others go on; --resume does the rest later.
+    """
+    if resume and overwrite:
+        raise typer.BadParameter("expected either --resume or --overwrite, got both")
+    resolved = resolve_recipe(
+        recipe,
+        tracker=tracker,
+        settings={"classes": _names(classes), "split": split, "numbering": numbering},
+        overrides=overrides or (),
+    )
+    existing: Existing = "resume" if resume else "overwrite" if overwrite else "refuse"
+    tasks = plan_tasks(
+        sources,
+        resolved,
+        output,
+        detections=detections,
+        weights=detector,
+        video=output if video == _BESIDE_RESULTS else None if video is None else Path(video),
+        existing=existing,
+        allow_empty=allow_empty,
+    )
+    with SequenceProgress([task.name for task in tasks]) as progress:
+        outcomes = []
+        for outcome in track_sequences(tasks, jobs=jobs, report=progress.report):
+            progress.finish(outcome)
+            outcomes.append(outcome)
+    raise typer.Exit(show_outcomes(outcomes, output))
+
+
+track.command_class = _TrackCommand  # type: ignore[attr-defined]
+
+
+def _names(text: str | None) -> tuple[str, ...] | None:
+    """Names between commas."""
+    if text is None:
+        return None
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(names):
+        raise typer.BadParameter(f"--classes {text!r}: expected names between commas")
+    return names

@@ -1,0 +1,127 @@
+"""From what a user names to one task a sequence: sources, names, detections, output files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from faimtrack.motfile import find_sequences, read_sequence_info
+from faimtrack.pipeline.inputs import Existing, SequenceTask
+from faimtrack.pipeline.sequence import refuse_existing
+from faimtrack.recipes import Recipe
+
+VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov"})
+
+
+def plan_tasks(
+    sources: Sequence[str],
+    recipe: Recipe,
+    output: Path,
+    *,
+    detections: Path | None = None,
+    weights: Path | None = None,
+    video: Path | None = None,
+    existing: Existing = "refuse",
+    allow_empty: bool = False,
+) -> list[SequenceTask]:
+    """One task a sequence; a folder of sequences stands for all of them.
+
+    Args:
+        sources: What `faimtrack.video.open_source` takes, and folders of sequences.
+        recipe: For all of them.
+        output: Folder of the results, ``<sequence>.txt``.
+        detections: A detection file, or a folder of ``<sequence>.txt``.
+        weights: An ONNX detector.
+        video: A video file where there is one sequence, else a folder of ``<sequence>.mp4``.
+        existing: What to do with outputs that are there.
+        allow_empty: Whether a detection file without rows is an answer.
+
+    Raises:
+        ValueError: Two sequences have one name, or one file is named for several.
+        OSError: An output is there already, or would replace a source.
+    """
+    if detections is not None and weights is not None:
+        raise ValueError("expected either detections or a detector, got both")
+    named = [(_name(source), source) for given in sources for source in _expanded(given)]
+    names = [name for name, _ in named]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"sources: expected sequences of different names, got {twice[0]} twice")
+    _refuse_one_for_many(len(named), detections, video)
+    tasks = [
+        SequenceTask(
+            name=name,
+            source=source,
+            output=output / f"{name}.txt",
+            recipe=recipe,
+            detections=_inside(detections, f"{name}.txt"),
+            weights=weights,
+            video=video if _is_video_file(video) else _inside(video, f"{name}.mp4", is_new=True),
+            existing=existing,
+            allow_empty=allow_empty,
+        )
+        for name, source in named
+    ]
+    for task in tasks:
+        _refuse_own_source(task)
+        refuse_existing(task)
+    return tasks
+
+
+def _expanded(source: str) -> Iterable[str]:
+    """The sequences of a folder of sequences; anything else is itself."""
+    path = Path(source)
+    try:
+        if path.is_dir() and not (path / "seqinfo.ini").is_file():
+            return [str(found) for found in find_sequences(path)]
+    except (OSError, ValueError):
+        pass  # a folder of images, or one whose fault is told when it is opened
+    return [source]
+
+
+def _name(source: str) -> str:
+    """What the output files of a source are called; known without opening it."""
+    if "://" in source:
+        return Path(source.split("?")[0].rstrip("/")).stem or "stream"
+    path = Path(source)
+    if path.is_dir():
+        try:
+            return read_sequence_info(path).name
+        except (OSError, ValueError):
+            return path.resolve().name
+    if not path.exists() and set(source) & set("*?["):
+        return path.parent.resolve().name
+    if source.isascii() and source.isdigit():
+        return f"camera-{source}"
+    return path.stem
+
+
+def _inside(folder: Path | None, name: str, *, is_new: bool = False) -> Path | None:
+    """`name` in a folder; an existing file stands for itself."""
+    if folder is None:
+        return None
+    return folder / name if is_new or folder.is_dir() else folder
+
+
+def _is_video_file(path: Path | None) -> bool:
+    return path is not None and path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir()
+
+
+def _refuse_one_for_many(count: int, detections: Path | None, video: Path | None) -> None:
+    if count < 2:
+        return
+    if detections is not None and not detections.is_dir():
+        raise ValueError(
+            f"{detections}: expected a folder of <sequence>.txt for {count} sequences, got a file"
+        )
+    if _is_video_file(video):
+        raise ValueError(f"{video}: expected a folder for {count} sequences, got one file's name")
+
+
+def _refuse_own_source(task: SequenceTask) -> None:
+    """An output must not replace what is read."""
+    read = {Path(task.source).resolve()}
+    read.update(path.resolve() for path in (task.detections, task.weights) if path is not None)
+    for path in (task.output, task.video):
+        if path is not None and path.resolve() in read:
+            raise ValueError(f"{path}: expected an output of its own, got an input's name")

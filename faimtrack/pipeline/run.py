@@ -1,0 +1,270 @@
+"""Source → detector → tracker → sinks, stages overlapped where pixels are at work."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from faimtrack.detectors.recorded import RecordedDetections
+from faimtrack.detectors.session import Detector, Session
+from faimtrack.pipeline.channels import Channel, Stopped
+from faimtrack.structures import Detections, Frame, SourceInfo, Tracks
+from faimtrack.trackers.base import Tracker
+
+Item = TypeVar("Item")
+Detected = tuple[Frame, Detections]
+Tracked = tuple[Frame, Detections, Tracks]
+
+_STAGES = ("decode", "detect", "track", "write")
+_JOIN_S = 5.0
+
+
+class Source(Protocol):
+    """What frames come from; `faimtrack.video.open_source` gives one."""
+
+    @property
+    def info(self) -> SourceInfo:
+        """What is known before the first frame."""
+        ...
+
+    def __iter__(self) -> Iterator[Frame]: ...
+
+
+class Sink(Protocol):
+    """What results go into, one frame after the other.
+
+    Attributes:
+        needs_images: Whether it looks at the pixels.
+    """
+
+    needs_images: bool
+
+    def write(self, frame: Frame, detections: Detections, tracks: Tracks) -> None:
+        """Take one frame; its pixels are let go of afterwards."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineSummary:
+    """What a run did.
+
+    Attributes:
+        frames: Frames that went through all stages.
+        detections: Detections that reached the tracker.
+        rows: Boxes of tracks, over all frames.
+        tracks: Distinct ids.
+        first_frame: Index of the first frame; 0 without frames.
+        last_frame: Index of the last frame; 0 without frames.
+        seconds: From start to end.
+        stage_seconds: How long each stage was at work itself: decode, detect, track, write. Where
+            stages overlap their sum is more than `seconds`.
+    """
+
+    frames: int
+    detections: int
+    rows: int
+    tracks: int
+    first_frame: int
+    last_frame: int
+    seconds: float
+    stage_seconds: Mapping[str, float]
+
+
+def run_pipeline(
+    source: Source,
+    detector: Detector,
+    tracker: Tracker,
+    sinks: Sequence[Sink] = (),
+    *,
+    overlap: bool | None = None,
+    queue_frames: int = 4,
+) -> PipelineSummary:
+    """Track all frames of a source.
+
+    If a stage fails, what the frames before gave still goes through the later stages; then the
+    error is raised as it was. An interrupt (Ctrl-C) ends all stages after the frame in hand.
+
+    Args:
+        source: Frames in order.
+        detector: Its session may answer late, but in order and each frame once.
+        tracker: A fresh one; it is given every frame, also those without detections.
+        sinks: Each gets every frame, in order, from one thread.
+        overlap: Whether decoding, detection and writing have a thread each beside the tracker's.
+            None: if anything looks at pixels; text alone is faster in a plain loop.
+        queue_frames: How many frames may wait between two stages; at most three times as many,
+            one a stage and those that the detector holds are in memory at once.
+
+    Raises:
+        ValueError: The detector gave an answer out of order or none at all.
+    """
+    if queue_frames < 1:
+        raise ValueError(f"queue_frames: expected 1 or more, got {queue_frames}")
+    detector_looks = getattr(
+        detector, "needs_images", not isinstance(detector, RecordedDetections)
+    )
+    needs_images = (
+        detector_looks
+        or getattr(tracker, "needs_images", False)
+        or any(sink.needs_images for sink in sinks)
+    )
+    run = _Run(detector.open(source.info), tracker, sinks, needs_images)
+    started = time.perf_counter()
+    if needs_images if overlap is None else overlap:
+        _overlapped(run, source, queue_frames)
+    else:
+        run.write(run.guarded(run.track(run.guarded(run.detect(run.guarded(run.decode(source)))))))
+    if run.errors:
+        raise run.errors[0]
+    return run.summary(time.perf_counter() - started)
+
+
+class _Run:
+    """The stages as generators, with what they count."""
+
+    def __init__(
+        self, session: Session, tracker: Tracker, sinks: Sequence[Sink], needs_images: bool
+    ) -> None:
+        self.errors: list[BaseException] = []
+        self._session = session
+        self._tracker = tracker
+        self._sinks = sinks
+        self._needs_images = needs_images
+        self._seconds = dict.fromkeys(_STAGES, 0.0)
+        self._ids: set[int] = set()
+        self._frames = self._detections = self._rows = self._first = self._last = 0
+
+    def guarded(self, stage: Iterator[Item]) -> Iterator[Item]:
+        """A stage whose error is noted and ends it, so that later stages finish their work."""
+        try:
+            yield from stage
+        except (GeneratorExit, KeyboardInterrupt, Stopped):
+            raise
+        except BaseException as error:
+            self.errors.append(error)
+
+    def _timed(self, stage: str, work: Callable[..., Any], *arguments: Any) -> Any:
+        started = time.perf_counter()
+        try:
+            return work(*arguments)
+        finally:
+            self._seconds[stage] += time.perf_counter() - started
+
+    def decode(self, source: Source) -> Iterator[Frame]:
+        frames = iter(source)
+        while (frame := self._timed("decode", next, frames, None)) is not None:
+            if self._needs_images:
+                self._timed("decode", lambda frame: frame.image, frame)
+            yield frame
+
+    def detect(self, frames: Iterable[Frame]) -> Iterator[Detected]:
+        owed: deque[int] = deque()
+        for frame in frames:
+            owed.append(frame.index)
+            yield from self._in_order(owed, self._timed("detect", self._session.push, [frame]))
+        yield from self._in_order(owed, self._timed("detect", self._session.finish))
+        if owed:
+            raise ValueError(
+                f"detector: expected an answer for each frame, got none for frame {owed[0]} "
+                f"and {len(owed) - 1} after it"
+            )
+
+    @staticmethod
+    def _in_order(owed: deque[int], answers: Iterable[Detected]) -> Iterator[Detected]:
+        for frame, detections in answers:
+            expected = owed.popleft() if owed else None
+            if frame.index != expected:
+                raise ValueError(
+                    f"detector: expected the answer for frame {expected}, got it for frame "
+                    f"{frame.index}"
+                )
+            yield frame, detections
+
+    def track(self, answers: Iterable[Detected]) -> Iterator[Tracked]:
+        for frame, detections in answers:
+            tracks = self._timed("track", self._tracker.update, detections, frame)
+            yield frame, detections, tracks
+
+    def write(self, results: Iterable[Tracked]) -> None:
+        for frame, detections, tracks in results:
+            for sink in self._sinks:
+                self._timed("write", sink.write, frame, detections, tracks)
+            frame.release()
+            self._first = self._first or frame.index
+            self._last = frame.index
+            self._frames += 1
+            self._detections += len(detections)
+            self._rows += len(tracks)
+            self._ids.update(tracks.ids.tolist())
+
+    def summary(self, seconds: float) -> PipelineSummary:
+        return PipelineSummary(
+            frames=self._frames,
+            detections=self._detections,
+            rows=self._rows,
+            tracks=len(self._ids),
+            first_frame=self._first,
+            last_frame=self._last,
+            seconds=seconds,
+            stage_seconds=dict(self._seconds),
+        )
+
+
+def _overlapped(run: _Run, source: Source, queue_frames: int) -> None:
+    """Run decoding, detection and writing in a thread each, the tracker in the caller's.
+
+    The caller's thread is the one that Ctrl-C reaches, and the tracker never waits for long.
+    """
+    condition = threading.Condition()
+    decoded: Channel[Frame] = Channel(condition, queue_frames)
+    detected: Channel[Detected] = Channel(condition, queue_frames)
+    tracked: Channel[Tracked] = Channel(condition, queue_frames)
+
+    def write() -> None:
+        try:
+            run.write(tracked)
+        except Stopped:
+            pass
+        except BaseException as error:
+            run.errors.append(error)
+        finally:
+            tracked.stop()
+
+    threads = [
+        threading.Thread(target=target, args=arguments, name=f"faimtrack {name}", daemon=True)
+        for name, target, arguments in (
+            ("decode", _pump, (run.guarded(run.decode(source)), None, decoded)),
+            ("detect", _pump, (run.guarded(run.detect(decoded)), decoded, detected)),
+            ("write", write, ()),
+        )
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        _pump(run.guarded(run.track(detected)), detected, tracked)
+    except BaseException:
+        detected.stop()
+        decoded.stop()
+        raise
+    finally:
+        while threads[-1].is_alive():
+            threads[-1].join(_JOIN_S)
+        # A decoder may hang on a dead stream: it is left behind rather than waited for.
+        for thread in threads[:-1]:
+            thread.join(_JOIN_S)
+
+
+def _pump(stage: Iterator[Item], before: Channel[Any] | None, after: Channel[Item]) -> None:
+    """Move what a stage gives into the next channel; end its neighbours when it ends."""
+    try:
+        for item in stage:
+            after.put(item)
+    except Stopped:
+        pass
+    finally:
+        after.close()
+        if before is not None:
+            before.stop()

@@ -1,0 +1,153 @@
+"""Where results go: a MOTChallenge file and an annotated video, each whole or marked partial."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+from faimtrack.motfile import format_tracks
+from faimtrack.structures import Detections, Frame, Image, Tracks
+from faimtrack.video import VideoWriter
+
+Draw = Callable[[Frame, Detections, Tracks], Image]
+"""Gives the annotated picture of one frame; the frame's own pixels stay as they are."""
+
+DEFAULT_FRAME_RATE = 25.0
+"""Of videos made from images that come without a rate, frames per second."""
+
+
+class TrackFile:
+    """Writes tracks as MOTChallenge text, frame by frame.
+
+    While it is written it is called ``NAME.partial``; when the `with` block ends well it gets its
+    name. After an error, or a kill, the partial file stays with all frames up to there.
+
+    Attributes:
+        path: Where the whole file will be.
+        partial_path: Where it is until then.
+        first_frame: Index of the first frame written, in the full sequence; 0 before any.
+        last_frame: Index of the last frame written, in the full sequence; 0 before any.
+    """
+
+    needs_images = False
+
+    def __init__(self, path: str | os.PathLike[str], *, frame_shift: int = 0) -> None:
+        """Write to `path`; `frame_shift` is subtracted from each frame number."""
+        self.path = Path(path)
+        self.partial_path = self.path.with_name(f"{self.path.name}.partial")
+        self._shift = frame_shift
+        self.first_frame = self.last_frame = 0
+        self._file: IO[str] | None = None
+
+    def __enter__(self) -> TrackFile:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self.partial_path.open("w", encoding="ascii", newline="\n")
+        return self
+
+    def write(self, frame: Frame, detections: Detections, tracks: Tracks) -> None:
+        """Append one frame's rows; they are on their way to the disk when this returns."""
+        assert self._file is not None, "used outside of its with block"
+        self._file.write(format_tracks(frame.index - self._shift, tracks))
+        self._file.flush()
+        self.first_frame = self.first_frame or frame.index
+        self.last_frame = frame.index
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        file, self._file = self._file, None
+        assert file is not None
+        try:
+            if error is None:
+                file.flush()
+                os.fsync(file.fileno())
+        finally:
+            _close_quietly_after(error, file)
+        if error is None:
+            self.partial_path.replace(self.path)
+        elif not self.last_frame:
+            self.partial_path.unlink(missing_ok=True)
+
+
+def _close_quietly_after(error: BaseException | None, file: IO[str]) -> None:
+    """Close; on a full disk closing fails once more, which is no news after an error."""
+    try:
+        file.close()
+    except OSError:
+        if error is None:
+            raise
+
+
+class TrackVideo:
+    """Writes an annotated video.
+
+    While it is written it is called ``NAME.partial.mp4``; when the `with` block ends well it gets
+    its name. After an error elsewhere the partial video is finished and stays.
+    """
+
+    needs_images = True
+
+    def __init__(self, path: str | os.PathLike[str], frame_rate: float | None, draw: Draw) -> None:
+        """Write to `path`, at the times that the frames carry or else at `frame_rate`."""
+        self.path = Path(path)
+        self.partial_path = self.path.with_name(f"{self.path.stem}.partial{self.path.suffix}")
+        self._draw = draw
+        self._start_s: float | None = None
+        self._frames = 0
+        self._writer = VideoWriter(self.partial_path, frame_rate or DEFAULT_FRAME_RATE)
+
+    def __enter__(self) -> TrackVideo:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        # A killed run could not remove what it wrote (see `faimtrack.atomic`), and it may be big.
+        left_over = f".{self.partial_path.stem}.*.partial{self.path.suffix}"
+        for path in self.path.parent.glob(left_over):
+            path.unlink()
+        return self
+
+    def write(self, frame: Frame, detections: Detections, tracks: Tracks) -> None:
+        """Draw one frame and append it."""
+        if frame.time_s is not None and self._start_s is None:
+            self._start_s = frame.time_s
+        time_s = None
+        if frame.time_s is not None and self._start_s is not None:
+            time_s = frame.time_s - self._start_s
+        self._writer.write(self._draw(frame, detections, tracks), time_s=time_s)
+        self._frames += 1
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self._writer.close()
+            self.partial_path.replace(self.path)
+            return
+        if self._frames:
+            try:
+                self._writer.close()
+            except (OSError, ValueError):
+                return  # the writer's own error is on its way already
+
+
+class Progress:
+    """Tells how many frames are done."""
+
+    needs_images = False
+
+    def __init__(self, report: Callable[[int], None]) -> None:
+        """Call `report` with the number of frames after each."""
+        self._report = report
+        self._frames = 0
+
+    def write(self, frame: Frame, detections: Detections, tracks: Tracks) -> None:
+        """Count one."""
+        self._frames += 1
+        self._report(self._frames)

@@ -1,0 +1,193 @@
+"""A recipe resolved: every setting of a tracking run, after files, presets and overrides."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from faimtrack.config import PresetConfig
+from faimtrack.detectors.yolox_onnx import YoloxOnnxConfig
+from faimtrack.motfile import Numbering, SplitName
+from faimtrack.recipes.values import (
+    build_config,
+    field_types,
+    nearest,
+    parse_text,
+    parse_value,
+)
+from faimtrack.recipes.yaml_files import merged, read_recipe_tree
+from faimtrack.trackers import tracker_entry, tracker_names
+
+DEFAULT_TRACKER = "bytetrack"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """What a run does besides detecting and tracking."""
+
+    split: SplitName = field(
+        default="full", metadata={"unit": "", "help": "Which part of each sequence to track."}
+    )
+    numbering: Numbering = field(
+        default="kept",
+        metadata={
+            "unit": "",
+            "help": "kept: the full sequence's frame numbers; from-1: counted from the split's "
+            "first frame.",
+        },
+    )
+    classes: tuple[str, ...] = field(
+        default=(), metadata={"unit": "", "help": "Which classes to track; none named: all."}
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that decides what a run gives, and nothing else.
+
+    Attributes:
+        tracker_name: As in `faimtrack trackers`.
+        tracker: The tracker's configuration.
+        detector: The configuration of the ONNX detector, if one runs.
+        settings: Split, numbering and what is tracked.
+    """
+
+    tracker_name: str
+    tracker: PresetConfig
+    detector: YoloxOnnxConfig
+    settings: RunSettings
+
+    def tree(self) -> dict[str, Any]:
+        """All settings as plain values, as a recipe file would write them."""
+        return {
+            "tracker": {"name": self.tracker_name, **dataclasses.asdict(self.tracker)},
+            "detector": dataclasses.asdict(self.detector),
+            **{name: _plain(value) for name, value in dataclasses.asdict(self.settings).items()},
+        }
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def resolve_recipe(
+    recipe: str | os.PathLike[str] | None = None,
+    *,
+    tracker: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    overrides: Sequence[str] = (),
+) -> Recipe:
+    """Put a recipe together; what comes later wins.
+
+    The order is: defaults, the tracker's preset, the recipe, `tracker` and `settings`,
+    `overrides`. A preset is applied first whoever names it, so that a single parameter beside it
+    stands.
+
+    Args:
+        recipe: A YAML file or the name of a shipped recipe.
+        tracker: Name of a tracker; another one than the recipe's starts from its own defaults.
+        settings: Values of `RunSettings`; those that are None are left alone.
+        overrides: ``key=value`` as typed: dotted keys, or bare ones while they are unique.
+
+    Raises:
+        ValueError: A key is unknown (the nearest known one is named) or a value does not fit.
+        OSError: The recipe cannot be read.
+    """
+    tree: dict[str, Any] = {} if recipe is None else read_recipe_tree(recipe)
+    where = "" if recipe is None else f"{os.fspath(recipe)}: "
+    for block in ("tracker", "detector"):
+        if tree.get(block) is None:
+            tree[block] = {}
+        if not isinstance(tree[block], dict):
+            raise ValueError(f"{where}{block}: expected a mapping, got {tree[block]!r}")
+    named = [text.partition("=")[2] for text in overrides if _key(text) == "tracker.name"]
+    wanted = named[-1] if named else tracker
+    if wanted is not None:
+        tree = merged(tree, {"tracker": {"name": wanted}})
+    name = tree["tracker"].get("name", DEFAULT_TRACKER)
+    if name not in tracker_names():
+        raise ValueError(
+            f"{where}tracker: expected {', '.join(tracker_names())}, got {name!r}; "
+            f"the nearest is {nearest(str(name), tracker_names())}"
+        )
+    schema = _Schema(tracker_entry(name).config_class)
+    values = schema.from_tree(where, tree)
+    values.update({key: value for key, value in (settings or {}).items() if value is not None})
+    for text in overrides:
+        key = schema.find(_key(text))
+        values[key] = parse_text(key, text.partition("=")[2].strip(), schema.types[key])
+    return schema.build(name, values)
+
+
+def _key(override: str) -> str:
+    key, equals, _ = override.partition("=")
+    if not equals or not key.strip():
+        raise ValueError(f"--set {override}: expected key=value")
+    return key.strip()
+
+
+class _Schema:
+    """Every key that a recipe with a certain tracker may have, dotted, and its type."""
+
+    def __init__(self, tracker_config: type[PresetConfig]) -> None:
+        self._tracker_config = tracker_config
+        self.types: dict[str, Any] = {"tracker.name": str, "tracker.preset": str}
+        for prefix, config_class in (
+            ("tracker.", tracker_config),
+            ("detector.", YoloxOnnxConfig),
+            ("", RunSettings),
+        ):
+            for name, expected in field_types(config_class).items():
+                self.types[prefix + name] = expected
+
+    def find(self, key: str) -> str:
+        """The full key for one that may be bare."""
+        if key in self.types:
+            return key
+        found = [known for known in self.types if known.rpartition(".")[2] == key]
+        if len(found) > 1:
+            raise ValueError(f"{key}: expected one of {', '.join(found)}, got a name of several")
+        if not found:
+            bare = [known.rpartition(".")[2] for known in self.types]
+            closest = nearest(key, [*self.types, *bare])
+            raise ValueError(f"{key}: unknown key; the nearest is {closest}")
+        return found[0]
+
+    def from_tree(self, where: str, tree: Mapping[str, Any]) -> dict[str, Any]:
+        """Validated values of a recipe's tree, by dotted key."""
+        values = {}
+        for block, content in tree.items():
+            inside = (
+                {f"{block}.{key}": value for key, value in content.items()}
+                if (isinstance(content, dict))
+                else {block: content}
+            )
+            for key, value in inside.items():
+                if key not in self.types:
+                    raise ValueError(
+                        f"{where}{key}: unknown key; the nearest is {nearest(key, self.types)}"
+                    )
+                values[key] = parse_value(f"{where}{key}", value, self.types[key])
+        return values
+
+    def build(self, name: str, values: Mapping[str, Any]) -> Recipe:
+        """The recipe of validated values."""
+        blocks: dict[str, dict[str, Any]] = {"tracker": {}, "detector": {}, "": {}}
+        for key, value in values.items():
+            block, _, bare = key.rpartition(".")
+            blocks[block][bare] = value
+        blocks["tracker"].pop("name", None)
+        preset = blocks["tracker"].pop("preset", "default")
+        try:
+            base = self._tracker_config.preset(preset)
+        except ValueError as error:
+            raise ValueError(f"tracker.{error}") from None
+        return Recipe(
+            tracker_name=name,
+            tracker=build_config("tracker", base, blocks["tracker"]),
+            detector=build_config("detector", YoloxOnnxConfig(), blocks["detector"]),
+            settings=build_config("", RunSettings(), blocks[""]),
+        )
