@@ -12,30 +12,64 @@ from scipy.optimize import linear_sum_assignment
 Solver = Literal["scipy", "lapjv"]
 Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
 
-_NOTHING = np.zeros(0, np.int64)
+NO_PAIRS: Pairs = (np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 
 def assign_below(cost: NDArray[np.float64], limit: float, *, solver: Solver = "scipy") -> Pairs:
     """The pairs of least total cost, where leaving a pair unmade costs `limit`.
 
+    Cutting the cost off at the limit and dropping the pairs that reach it has the same optimum as
+    `lapjv` with its `cost_limit` (which solves a matrix four times the size), while gating with a
+    huge cost has not. Only where two optima tie may the answers differ.
+
     Args:
         cost: `(N, M)`; a pair at `limit` or above is never made. Not modified.
         limit: The gate.
-        solver: `scipy` solves the cost cut off at the limit, which has the same optimum as
-            `lapjv` with its cost limit, and is faster. Only where two optima tie may they differ;
-            `lapjv` then ties as the originals do.
+        solver: Who solves; ties fall as it breaks them.
 
     Returns:
         Rows and columns of the pairs, `(K,)` each, rows ascending.
     """
-    if not cost.size:
-        return _NOTHING, _NOTHING
+    return _solve_gated(np.minimum(cost, limit), limit, solver)
+
+
+def assign_pairs(
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    cost: NDArray[np.float64],
+    shape: tuple[int, int],
+    limit: float,
+    *,
+    solver: Solver = "scipy",
+) -> Pairs:
+    """`assign_below` for a cost that is known for some pairs only: the others cannot be made.
+
+    Args:
+        rows: `(K,)` rows of the pairs, each pair once.
+        columns: `(K,)` their columns.
+        cost: `(K,)` what they cost.
+        shape: N and M.
+        limit: The gate; pairs at or above it are never made.
+        solver: As in `assign_below`.
+
+    Returns:
+        Rows and columns of the pairs that are made, rows ascending.
+    """
+    gated = np.full(shape, limit)
+    gated[rows, columns] = np.minimum(cost, limit)
+    return _solve_gated(gated, limit, solver)
+
+
+def _solve_gated(gated: NDArray[np.float64], limit: float, solver: Solver) -> Pairs:
+    if not gated.size:
+        return NO_PAIRS
     if solver == "lapjv":
-        _, columns_of_rows, _ = lap.lapjv(cost, extend_cost=True, cost_limit=limit)
+        _, columns_of_rows, _ = lap.lapjv(gated, extend_cost=True)
         rows = np.flatnonzero(columns_of_rows >= 0)
-        return rows, columns_of_rows[rows].astype(np.int64)
-    rows, columns = linear_sum_assignment(np.minimum(cost, limit))
-    made = cost[rows, columns] < limit
+        columns = columns_of_rows.take(rows).astype(np.int64)
+    else:
+        rows, columns = linear_sum_assignment(gated)
+    made = gated[rows, columns] < limit
     return rows[made], columns[made]
 
 
@@ -50,7 +84,7 @@ def assign_most_similar(similarity: NDArray[np.float64], *, solver: Solver = "sc
         Rows and columns of the `min(N, M)` pairs.
     """
     if not similarity.size:
-        return _NOTHING, _NOTHING
+        return NO_PAIRS
     if solver == "lapjv":
         _, columns_of_rows, _ = lap.lapjv(-similarity, extend_cost=True)
         rows = np.flatnonzero(columns_of_rows >= 0)

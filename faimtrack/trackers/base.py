@@ -76,6 +76,18 @@ class Tracker(Protocol):
         ...
 
 
+def joined(*rows: Rows) -> Rows:
+    """Structured arrays of one type, one after the other.
+
+    `np.concatenate` first looks for a type that fits them all, field by field, which at ten
+    tracks takes
+    longer than all the Kalman filters: as plain bytes they need none.
+    """
+    row_type = rows[0].dtype
+    as_bytes = f"V{row_type.itemsize}"
+    return np.concatenate([each.view(as_bytes) for each in rows]).view(row_type)
+
+
 class Candidates:
     """The detections of a frame that a tracker works with.
 
@@ -101,8 +113,13 @@ class Candidates:
         return len(self.scores)
 
     def __getitem__(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Candidates:
+        if rows.dtype == bool:
+            rows = np.flatnonzero(rows)
         return Candidates(
-            self.boxes[rows], self.scores[rows], self.class_ids[rows], self.indices[rows]
+            self.boxes.take(rows, axis=0),
+            self.scores.take(rows),
+            self.class_ids.take(rows),
+            self.indices.take(rows),
         )
 
     @classmethod

@@ -11,11 +11,11 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from faimtrack.boxes import box_iou
+from faimtrack.boxes import overlapping_pairs
 from faimtrack.config import PresetConfig, parameter
 from faimtrack.structures import Detections, Frame, Tracks
-from faimtrack.trackers.assignment import Pairs, Solver, assign_below, left_over
-from faimtrack.trackers.base import TRACK_FIELDS, Candidates, Rows, RowTracker
+from faimtrack.trackers.assignment import NO_PAIRS, Pairs, Solver, assign_pairs, left_over
+from faimtrack.trackers.base import TRACK_FIELDS, Candidates, Rows, RowTracker, joined
 from faimtrack.trackers.motion import STATE_FIELDS, XYAH
 
 _REFERENCE: dict[str, Any] = {
@@ -123,7 +123,7 @@ class ByteTrack(RowTracker):
 
         is_confirmed = self._tracked["confirmed"]
         confirmed, newborn = self._tracked[is_confirmed], self._tracked[~is_confirmed]
-        pool = np.concatenate([confirmed, self._lost])
+        pool = joined(confirmed, self._lost)
         self._predict(pool, len(confirmed), newborn, steps)
 
         # First round: everyone known against the strong detections.
@@ -137,7 +137,7 @@ class ByteTrack(RowTracker):
         # Second round: who was seen in the last frame but not now, against the weak ones.
         missed = left_over(len(pool), rows)
         missed = missed[missed < len(confirmed)]
-        rows, columns = self._match(pool[missed], weak, config.low_match_threshold)
+        rows, columns = self._match(pool.take(missed), weak, config.low_match_threshold)
         self._take(pool, missed[rows], weak[columns])
         missed = missed[left_over(len(missed), rows)]
 
@@ -149,11 +149,11 @@ class ByteTrack(RowTracker):
         strong = strong[left_over(len(strong), columns)]
 
         kept = left_over(len(confirmed), missed)
-        self._tracked = np.concatenate(
-            [pool[kept], newborn[rows], self._begin(strong), pool[found]]
+        self._tracked = joined(
+            pool.take(kept), newborn.take(rows), self._begin(strong), pool.take(found)
         )
         waiting = left_over(len(self._lost), found - len(confirmed)) + len(confirmed)
-        self._lost = self._expire(np.concatenate([pool[waiting], pool[missed]]))
+        self._lost = self._expire(joined(pool.take(waiting), pool.take(missed)))
         self._drop_duplicates()
 
         shown = self._tracked[self._tracked["confirmed"]]
@@ -179,18 +179,24 @@ class ByteTrack(RowTracker):
         self, tracks: Rows, candidates: Candidates, limit: float, *, fuse_score: bool = False
     ) -> Pairs:
         """Pairs of tracks and detections of least total cost."""
-        similarity = self._iou(XYAH.boxes(tracks), candidates.boxes)
-        if fuse_score:
-            similarity *= candidates.scores
-        cost = np.subtract(1.0, similarity, out=similarity)
+        if not len(tracks) or not len(candidates):
+            return NO_PAIRS
+        rows, columns, similarity = self._overlaps(XYAH.boxes(tracks), candidates.boxes)
         if self.config.class_matching == "strict":
-            others = tracks["class_id"][:, None] != candidates.class_ids
-            cost[others] = 2.0  # beyond every limit
-        return assign_below(cost, limit, solver=self.config.solver)
+            same = tracks["class_id"][rows] == candidates.class_ids[columns]
+            rows, columns, similarity = rows[same], columns[same], similarity[same]
+        if fuse_score:
+            similarity *= candidates.scores.take(columns)
+        shape = (len(tracks), len(candidates))
+        cost = np.subtract(1.0, similarity, out=similarity)
+        return assign_pairs(rows, columns, cost, shape, limit, solver=self.config.solver)
 
-    def _iou(self, first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _overlaps(
+        self, first: NDArray[np.float64], second: NDArray[np.float64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
         # The authors' Cython helper counts pixels, both ends included.
-        return box_iou(first, second, pixel_offset=1.0 if self.config.published_quirks else 0.0)
+        offset = 1.0 if self.config.published_quirks else 0.0
+        return overlapping_pairs(first, second, pixel_offset=offset)
 
     def _take(self, tracks: Rows, rows: NDArray[np.int64], taken: Candidates) -> None:
         """Give each of some tracks its detection."""
@@ -225,10 +231,11 @@ class ByteTrack(RowTracker):
         tracked, lost = self._tracked, self._lost
         if not len(tracked) or not len(lost):
             return
-        overlaps = self._iou(XYAH.boxes(tracked), XYAH.boxes(lost))
-        rows, columns = np.nonzero(1.0 - overlaps < self.config.duplicate_threshold)
-        if not len(rows):
+        rows, columns, overlaps = self._overlaps(XYAH.boxes(tracked), XYAH.boxes(lost))
+        near = 1.0 - overlaps < self.config.duplicate_threshold
+        if not near.any():
             return
+        rows, columns = rows[near], columns[near]
         age = tracked["last"] - tracked["first"]
         lost_age = lost["last"] - lost["first"]
         tracked_wins = age[rows] > lost_age[columns]

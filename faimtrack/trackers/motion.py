@@ -9,7 +9,7 @@ equations below are Kalman's for that case, without a matrix product or an inver
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +39,14 @@ class Noise:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_relative", np.square(np.asarray(self.relative)))
         object.__setattr__(self, "_absolute", np.square(np.asarray(self.absolute)))
+
+    @classmethod
+    def stacked(cls, noises: Sequence[Noise]) -> Noise:
+        """Several in one, whose variances are `(N, len(noises), 4)`."""
+        return cls(
+            relative=np.array([noise.relative for noise in noises]),  # type: ignore[arg-type]
+            absolute=np.array([noise.absolute for noise in noises]),  # type: ignore[arg-type]
+        )
 
     def variances(self, heights: Array) -> Array:
         """`(N, 4)` for boxes of `(N,)` heights in pixels."""
@@ -74,15 +82,21 @@ class MotionModel:
     step_velocity: Noise
     measurement: Noise
 
+    def __post_init__(self) -> None:
+        # What a frame adds to the three rows of a covariance, ready to be summed in one go.
+        still = Noise()
+        step = (self.step_position, still, self.step_velocity)
+        object.__setattr__(self, "_step", Noise.stacked(step))
+        first = (self.first_position, still, self.first_velocity)
+        object.__setattr__(self, "_first", Noise.stacked(first))
+
     def start(self, tracks: NDArray[np.void], boxes: Array) -> None:
         """Give new tracks the state of their first boxes, `(N, 4)` corners."""
         measured = self.measure(boxes)
-        heights = measured[:, self.height]
-        mean, covariance = tracks["mean"], tracks["covariance"]
+        mean = tracks["mean"]
         mean[:, 0], mean[:, 1] = measured, 0.0
-        covariance[:, 0] = self.first_position.variances(heights)
-        covariance[:, 1] = 0.0
-        covariance[:, 2] = self.first_velocity.variances(heights)
+        first: Noise = self._first  # type: ignore[attr-defined]
+        tracks["covariance"] = first.variances(measured[:, self.height])
 
     def predict(self, tracks: NDArray[np.void], steps: float | Array = 1.0) -> None:
         """Move tracks on, in place.
@@ -91,15 +105,20 @@ class MotionModel:
             tracks: All that move.
             steps: Nominal frames, one number for all or `(N, 1)`.
         """
+        if not len(tracks):
+            return
         mean, covariance = tracks["mean"], tracks["covariance"]
-        heights = mean[:, 0, self.height].copy()  # the noise is that of the box before the step
+        step: Noise = self._step  # type: ignore[attr-defined]
+        added = step.variances(mean[:, 0, self.height])  # by the box before the step
+        if np.ndim(steps) or steps != 1.0:
+            added *= np.reshape(steps, (-1, 1, 1))
         mean[:, 0] += mean[:, 1] * steps
-        position, cross, velocity = covariance[:, 0], covariance[:, 1], covariance[:, 2]
         # P' = F P Fᵀ + Q
-        position += (2.0 * steps) * cross + (steps * steps) * velocity
-        position += self.step_position.variances(heights) * steps
-        cross += velocity * steps
-        velocity += self.step_velocity.variances(heights) * steps
+        position, cross, velocity = covariance[:, 0], covariance[:, 1], covariance[:, 2]
+        gained = velocity * steps
+        position += (2.0 * cross + gained) * steps
+        cross += gained
+        covariance += added
 
     def update(self, tracks: NDArray[np.void], rows: NDArray[np.int64], measured: Array) -> None:
         """Correct some tracks by what was measured, in place.
@@ -109,19 +128,16 @@ class MotionModel:
             rows: `(M,)` which of them, each once.
             measured: `(M, 4)` coordinates from `measure`.
         """
-        mean, covariance = tracks["mean"][rows], tracks["covariance"][rows]
-        position, cross, velocity = covariance[:, 0], covariance[:, 1], covariance[:, 2]
-        heights = mean[:, 0, self.height]
-        innovation_variance = position + self.measurement.variances(heights)
-        gain = position / innovation_variance
-        velocity_gain = cross / innovation_variance
-        innovation = measured - mean[:, 0]
-        mean[:, 0] += gain * innovation
-        mean[:, 1] += velocity_gain * innovation
-        # P' = (I − K H) P; the velocity's row first, since it needs the old covariance.
-        velocity -= velocity_gain * cross
-        cross -= gain * cross
-        position -= gain * position
+        mean = tracks["mean"].take(rows, axis=0)
+        covariance = tracks["covariance"].take(rows, axis=0)
+        position, cross = covariance[:, 0], covariance[:, 1]
+        variance = position + self.measurement.variances(mean[:, 0, self.height])
+        # K = P Hᵀ S⁻¹, of positions and velocities
+        gain = covariance[:, :2] / variance[:, None]
+        mean += gain * (measured - mean[:, 0])[:, None]
+        # P' = (I − K H) P
+        covariance[:, 2] -= gain[:, 1] * cross
+        covariance[:, :2] -= gain[:, :1] * covariance[:, :2]
         tracks["mean"][rows] = mean
         tracks["covariance"][rows] = covariance
 

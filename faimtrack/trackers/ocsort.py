@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from faimtrack.config import parameter
 from faimtrack.structures import Detections, Frame, Tracks
 from faimtrack.trackers.assignment import left_over
-from faimtrack.trackers.base import TRACK_FIELDS, Candidates, Rows
+from faimtrack.trackers.base import TRACK_FIELDS, Candidates, Rows, joined
 from faimtrack.trackers.motion import STATE_FIELDS, XYSR
 from faimtrack.trackers.sort import LIFE_FIELDS, SortConfig, SortFamily
 
@@ -129,7 +129,7 @@ class OcSort(SortFamily):
         missed, strong = self._rematch(missed, last_seen, strong, steps)
 
         self._freeze(missed, steps)
-        self._tracks = np.concatenate([self._tracks, self._begin(strong)])
+        self._tracks = joined(self._tracks, self._begin(strong))
         shown = self._tracks[self._shown()]
         answer = self._answer(shown, shown["observation"].copy())
         self._expire()

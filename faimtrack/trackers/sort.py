@@ -15,7 +15,7 @@ from faimtrack.boxes import box_iou
 from faimtrack.config import PresetConfig, parameter
 from faimtrack.structures import Detections, Frame, Tracks
 from faimtrack.trackers.assignment import Pairs, Solver, assign_most_similar, left_over
-from faimtrack.trackers.base import TRACK_FIELDS, Candidates, Rows, RowTracker
+from faimtrack.trackers.base import TRACK_FIELDS, Candidates, Rows, RowTracker, joined
 from faimtrack.trackers.motion import STATE_FIELDS, XYSR
 
 _REFERENCE: dict[str, Any] = {
@@ -190,7 +190,7 @@ class Sort(SortFamily):
         XYSR.update(self._tracks, rows, XYSR.measure(taken.boxes))
         self._hit(rows, taken)
         begun = self._begin(candidates[left_over(len(candidates), columns)])
-        self._tracks = np.concatenate([self._tracks, begun])
+        self._tracks = joined(self._tracks, begun)
         shown = self._tracks[self._shown()]
         answer = self._answer(shown, XYSR.boxes(shown))
         self._expire()

@@ -23,10 +23,13 @@ def save_state(path: str | os.PathLike[str], state: State) -> None:
     Raises:
         OSError: The file cannot be written.
     """
-    arrays = {key: value for key, value in state.items() if isinstance(value, np.ndarray)}
+    entries: dict[str, Any] = {
+        key: value for key, value in state.items() if isinstance(value, np.ndarray)
+    }
     scalars = {key: value for key, value in state.items() if not isinstance(value, np.ndarray)}
     with atomic_file(path) as temporary, temporary.open("wb") as out:
-        np.savez(out, **arrays, **{_SCALARS: np.array(json.dumps(scalars))})
+        entries[_SCALARS] = np.array(json.dumps(scalars))
+        np.savez(out, **entries)
 
 
 def load_state(path: str | os.PathLike[str]) -> State:
