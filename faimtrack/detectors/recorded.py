@@ -17,7 +17,13 @@ class RecordedDetections:
     """
 
     def __init__(self, table: MotTable, class_names: Sequence[str] = ("person",)) -> None:
-        """Replay `table`; all of its rows are of the first class."""
+        """Replay `table`; all of its rows are of the first class.
+
+        Raises:
+            ValueError: There is no class name, or a text where a list of names is expected.
+        """
+        if isinstance(class_names, str) or not class_names:
+            raise ValueError(f"class_names: expected names, got {class_names!r}")
         self.class_names = tuple(class_names)
         self.table = table
 

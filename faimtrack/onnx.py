@@ -1,0 +1,168 @@
+"""One loader for ONNX models: detectors and re-identification alike."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_DTYPES: dict[str, Any] = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(double)": np.float64,
+    "tensor(int32)": np.int32,
+    "tensor(int64)": np.int64,
+    "tensor(uint8)": np.uint8,
+    "tensor(int8)": np.int8,
+    "tensor(bool)": np.bool_,
+}
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """An input or output of a model.
+
+    Attributes:
+        name: As the model calls it.
+        shape: Sizes; None where any size will do (a dynamic batch, say).
+        dtype: Of its numbers.
+    """
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: np.dtype[Any]
+
+    def __str__(self) -> str:
+        sizes = ", ".join("any" if size is None else str(size) for size in self.shape)
+        return f"{self.name} ({sizes}) {self.dtype}"
+
+
+class OnnxModel:
+    """An ONNX file in onnxruntime; `run` may be called from several threads.
+
+    Attributes:
+        path: The file.
+        inputs: What it takes.
+        outputs: What it gives.
+        providers: Where it runs, first choice first.
+        threads: How many threads one call may use.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        threads: int | None = None,
+        providers: Sequence[str] | None = None,
+    ) -> None:
+        """Load a model.
+
+        Args:
+            path: The `.onnx` file.
+            threads: Threads of one call; None takes the cores that this process may use (a
+                container's or a job's share, where onnxruntime would count the machine's).
+            providers: onnxruntime's execution providers; None takes CUDA if it is there, else
+                the CPU.
+
+        Raises:
+            OSError: The file is not there or cannot be read.
+            ValueError: It is no ONNX model, a provider is unknown, or `threads` is below 1.
+            ImportError: onnxruntime is not installed or cannot be loaded.
+        """
+        self.path = Path(path)
+        if threads is not None and threads < 1:
+            raise ValueError(f"threads: expected 1 or more, got {threads}")
+        self.threads = _available_cores() if threads is None else threads
+        if not self.path.is_file():
+            raise FileNotFoundError(f"{self.path}: expected an ONNX model, got no such file")
+        import onnxruntime
+
+        wanted = _choose_providers(onnxruntime.get_available_providers(), providers)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self.threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4  # its errors are raised; a library prints nothing
+        try:
+            self._session: Any = onnxruntime.InferenceSession(
+                str(self.path), options, providers=wanted
+            )
+        except Exception as error:  # onnxruntime's own kinds share no base but this
+            raise ValueError(
+                f"{self.path}: expected an ONNX model, got: {_reason(error)}"
+            ) from None
+        self.providers: tuple[str, ...] = tuple(self._session.get_providers())
+        self.inputs = tuple(map(_describe, self._session.get_inputs()))
+        self.outputs = tuple(map(_describe, self._session.get_outputs()))
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of the file, for provenance and for naming embeddings."""
+        with self.path.open("rb") as file:
+            digest = hashlib.sha256()
+            while block := file.read(1 << 20):
+                digest.update(block)
+        return digest.hexdigest()
+
+    def run(self, *arrays: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+        """Run the model on one array an input, in the order of `inputs`.
+
+        Returns:
+            One array an output, in the order of `outputs`.
+
+        Raises:
+            ValueError: An array has another rank, size or type than the model takes, or the model
+                fails on it.
+        """
+        if len(arrays) != len(self.inputs):
+            raise ValueError(f"{self.path}: expected {len(self.inputs)} inputs, got {len(arrays)}")
+        for expected, array in zip(self.inputs, arrays, strict=True):
+            self._check(expected, array)
+        feed = {info.name: array for info, array in zip(self.inputs, arrays, strict=True)}
+        try:
+            return tuple(self._session.run(None, feed))
+        except Exception as error:  # as above
+            raise ValueError(f"{self.path}: the model failed: {_reason(error)}") from None
+
+    def _check(self, expected: TensorInfo, array: NDArray[Any]) -> None:
+        fits = len(expected.shape) == array.ndim and all(
+            size is None or size == came
+            for size, came in zip(expected.shape, array.shape, strict=True)
+        )
+        if not fits or array.dtype != expected.dtype:
+            came = ", ".join(map(str, array.shape))
+            raise ValueError(f"{self.path}: expected {expected}, got ({came}) {array.dtype}")
+
+
+def _available_cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _choose_providers(available: Sequence[str], wanted: Sequence[str] | None) -> list[str]:
+    if wanted is None:
+        preferred = ("CUDAExecutionProvider", "CPUExecutionProvider")
+        return [name for name in preferred if name in available]
+    unknown = [name for name in wanted if name not in available]
+    if unknown:
+        raise ValueError(f"providers: expected some of {', '.join(available)}, got {unknown[0]}")
+    return list(wanted)
+
+
+def _describe(tensor: Any) -> TensorInfo:
+    shape = tuple(size if isinstance(size, int) else None for size in tensor.shape)
+    return TensorInfo(tensor.name, shape, np.dtype(_DTYPES.get(tensor.type, np.object_)))
+
+
+def _reason(error: Exception) -> str:
+    """What onnxruntime says, in one line without its codes and paths."""
+    lines = str(error).strip().splitlines()
+    return lines[0].split("failed:")[-1].split(" : ")[-1].strip() if lines else repr(error)

@@ -1,0 +1,71 @@
+import hashlib
+
+import numpy as np
+import pytest
+
+from faimtrack.onnx import OnnxModel
+
+
+def test_a_model_tells_what_it_takes_and_gives(shared_data):
+    path = shared_data / "models" / "osnet_x0_25_msmt17.onnx"
+    model = OnnxModel(path, threads=1)
+    assert [(i.name, i.shape) for i in model.inputs] == [("images", (1, 3, 256, 128))]
+    assert [(o.name, o.shape) for o in model.outputs] == [("output", (1, 512))]
+    assert str(model.inputs[0]) == "images (1, 3, 256, 128) float32"
+    assert model.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert model.threads == 1
+    (answer,) = model.run(np.zeros((1, 3, 256, 128), np.float32))
+    assert answer.shape == (1, 512)
+    assert np.isfinite(answer).all()
+
+
+def test_an_input_of_another_rank_size_or_type_names_both(shared_data):
+    model = OnnxModel(shared_data / "models" / "yolox_nano.onnx")
+    for array in (
+        np.zeros((3, 416, 416), np.float32),
+        np.zeros((1, 3, 640, 640), np.float32),
+        np.zeros((1, 3, 416, 416)),
+    ):
+        with pytest.raises(ValueError, match=r"expected images \(1, 3, 416, 416\) float32, got"):
+            model.run(array)
+    with pytest.raises(ValueError, match="expected 1 inputs, got 2"):
+        model.run(np.zeros(1), np.zeros(1))
+
+
+def test_a_missing_model_is_named(tmp_path):
+    with pytest.raises(
+        FileNotFoundError, match=r"none\.onnx: expected an ONNX model, got no such"
+    ):
+        OnnxModel(tmp_path / "none.onnx")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model at all" * 50, bytes(range(256)) * 10])
+def test_a_file_that_is_no_model_is_named_in_one_line(tmp_path, content, capfd):
+    path = tmp_path / "broken.onnx"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"broken\.onnx: expected an ONNX model, got: ") as caught:
+        OnnxModel(path)
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_half_a_model_is_named(shared_data, tmp_path):
+    data = (shared_data / "models" / "yolox_nano.onnx").read_bytes()
+    path = tmp_path / "half.onnx"
+    path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(ValueError, match=r"half\.onnx: expected an ONNX model"):
+        OnnxModel(path)
+
+
+def test_a_provider_that_is_not_there_names_those_that_are(shared_data):
+    path = shared_data / "models" / "yolox_nano.onnx"
+    with pytest.raises(ValueError, match=r"CPUExecutionProvider.*got NoSuchProvider"):
+        OnnxModel(path, providers=["NoSuchProvider"])
+    assert OnnxModel(path, providers=["CPUExecutionProvider"]).providers == (
+        "CPUExecutionProvider",
+    )
+
+
+def test_threads_below_one_are_refused(shared_data):
+    with pytest.raises(ValueError, match="threads: expected 1 or more, got 0"):
+        OnnxModel(shared_data / "models" / "yolox_nano.onnx", threads=0)
