@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -24,8 +24,17 @@ from faimtrack.eval import (
     evaluate_folders,
 )
 from faimtrack.eval.differences import Difference, differences
-from faimtrack.eval.report import Row, rows, write_csv, write_json, write_plot
+from faimtrack.eval.report import (
+    Row,
+    check_plot_path,
+    report_provenance,
+    rows,
+    write_csv,
+    write_json,
+    write_plot,
+)
 from faimtrack.motfile import Numbering, SplitName
+from faimtrack.provenance import write_provenance
 
 _RATIOS = ("HOTA", "DetA", "AssA", "LocA", "MOTA", "MOTP", "IDF1", "IDR", "IDP")
 _COUNTS = ("CLR_TP", "CLR_FP", "CLR_FN", "IDSW", "Frag", "MT", "PT", "ML")
@@ -46,9 +55,10 @@ def evaluate(
     gt: Annotated[
         Path | None, typer.Option(help="One ground-truth file, instead of --data.")
     ] = None,
-    split: Annotated[str, typer.Option(help="full, train-half or val-half.")] = "full",
+    split: Annotated[SplitName, typer.Option(help="Which frames are scored.")] = "full",
     numbering: Annotated[
-        str, typer.Option(help="Frame numbers of the results: kept, or from-1 in the split.")
+        Numbering,
+        typer.Option(help="Frame numbers of the results: the full sequence's, or the split's."),
     ] = "kept",
     benchmark: Annotated[
         str | None,
@@ -87,9 +97,11 @@ def evaluate(
         raise ValueError(
             "eval: expected one of --data and --gt, got " + ("both" if gt else "none")
         )
+    if plot is not None:
+        check_plot_path(plot)
     settings = EvaluationSettings(
-        split=_one_of("--split", split, get_args(SplitName)),
-        numbering=_one_of("--numbering", numbering, get_args(Numbering)),
+        split=split,
+        numbering=numbering,
         rules=_rules(benchmark, classes, distractors),
         allow_missing=allow_missing,
         cross_check=cross_check,
@@ -110,18 +122,13 @@ def evaluate(
     for write, path in ((write_json, json), (write_csv, csv), (write_plot, plot)):
         if path is not None and report.combined is not None:
             write(report, path)
+            write_provenance(path, report_provenance(report, settings))
     for line in [*report.notes, *(failure.message for failure in report.failures)]:
         print(line, file=sys.stderr)
     if report.failures:
         names = ", ".join(failure.name for failure in report.failures)
         print(f"eval: not scored: {names}", file=sys.stderr)
         raise typer.Exit(1)
-
-
-def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> Any:
-    if value not in allowed:
-        raise ValueError(f"{option}: expected {', '.join(allowed)}, got {value!r}")
-    return value
 
 
 def _rules(
@@ -167,6 +174,8 @@ def _show(report: Report) -> None:
     console.print()
     for rules, reason in dict.fromkeys((s.rules.name, _shown_reason(s)) for s in report.sequences):
         console.print(f"Rules: {rules} ({reason})")
+    if len(report.combined_by_class) > 1:
+        console.print("A row without a class is the mean over classes; its counts are sums.")
     removed = sum(sequence.removed_row_count for sequence in report.sequences)
     if removed:
         console.print(f"Results on distractors, taken away before counting: {removed}")
@@ -184,10 +193,12 @@ def _table(lines: Sequence[Row], report: Report, names: Sequence[str]) -> Table:
         table.add_column(name.removeprefix("CLR_"), justify="right", no_wrap=True)
     for row in lines:
         summary = row.scores.summary
-        cells = [
-            f"{100 * summary[name]:.3f}" if names is _RATIOS else f"{summary[name]:.0f}"
-            for name in names
-        ]
+        cells = [f"{summary[name]:.0f}" for name in names]
+        if names is _RATIOS:
+            cells = [f"{100 * summary[name]:.3f}" for name in names]
+            if not row.scores.hota["HOTA_TP"].any():
+                # TrackEval's value for "nothing found" is 100 %: true of a file, odd in a table.
+                cells[names.index("LocA")] = "-"
         label = row.label.replace("COMBINED", _combined_label(report), 1)
         style = "bold" if row.is_combined else None
         table.add_row(Text(label), *cells, style=style)

@@ -23,7 +23,6 @@ def evaluate_sequence(
     *,
     name: str | None = None,
     rules_reason: str = "as asked for",
-    results_missing: bool = False,
     cross_check: bool = False,
 ) -> SequenceScores:
     """Score the results on one sequence.
@@ -36,7 +35,6 @@ def evaluate_sequence(
         rules: Which rows count.
         name: The sequence's; the ground truth's file name if not given.
         rules_reason: Why these rules, for the report.
-        results_missing: Whether `results` stand for a file that is not there.
         cross_check: Whether to ask py-motmetrics too.
 
     Raises:
@@ -65,7 +63,6 @@ def evaluate_sequence(
         scores=_over_classes(list(by_class.values())),
         by_class=by_class,
         removed_row_count=removed,
-        results_missing=results_missing,
     )
 
 

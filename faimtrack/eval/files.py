@@ -6,7 +6,7 @@ import multiprocessing
 import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from faimtrack.motfile import (
 from faimtrack.provenance import file_sha256, provenance_path, read_provenance
 
 RESULT_SUFFIXES = (".txt", ".txt.gz")
+_LONGEST_UNTOLD = 10_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +135,10 @@ def evaluate_folders(
         OSError: A folder cannot be read.
     """
     settings = settings or EvaluationSettings()
-    results = Path(results)
+    data, results = Path(data), Path(results)
+    if not data.is_dir():
+        came = "a file" if data.exists() else "no such folder"
+        raise NotADirectoryError(f"{data}: expected a folder of sequences, got {came}")
     failures: list[Failure] = []
     every: dict[str, SequenceFiles] = {}
     for folder in find_sequences(data):
@@ -173,7 +177,14 @@ def score_sequence_files(files: SequenceFiles, settings: EvaluationSettings) -> 
         ValueError: A file is wrong.
         OSError: A file cannot be read.
     """
+    if not files.ground_truth.is_file():
+        raise FileNotFoundError(f"{files.ground_truth}: expected ground truth, got no such file")
     ground_truth = read_mot(files.ground_truth, "ground truth", frame_count=files.frame_count)
+    if files.frame_count is None and ground_truth.last_frame > _LONGEST_UNTOLD:
+        raise ValueError(
+            f"{files.ground_truth}: expected frames up to {_LONGEST_UNTOLD} unless the sequence's "
+            f"length is given, got frame {ground_truth.last_frame}"
+        )
     frames = split_frames(files.frame_count or ground_truth.last_frame, settings.split)
     missing = not files.results.exists()
     if missing and not settings.allow_missing:
@@ -190,15 +201,22 @@ def score_sequence_files(files: SequenceFiles, settings: EvaluationSettings) -> 
     rules, reason = settings.rules, "as asked for"
     if rules is None:
         rules, reason = choose_rules(files.name, ground_truth)
-    return evaluate_sequence(
+    scores = evaluate_sequence(
         ground_truth,
         results,
         frames,
         rules,
         name=files.name,
         rules_reason=reason,
-        results_missing=missing,
         cross_check=settings.cross_check,
+    )
+    return replace(
+        scores,
+        results_missing=missing,
+        input_sha256={
+            "ground truth": file_sha256(files.ground_truth),
+            "results": None if missing else file_sha256(files.results),
+        },
     )
 
 

@@ -8,6 +8,7 @@ import math
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,11 @@ import numpy as np
 from faimtrack import __version__
 from faimtrack.atomic import atomic_file
 from faimtrack.eval.differences import Difference, differences
+from faimtrack.eval.files import EvaluationSettings
 from faimtrack.eval.scores import ALPHAS, SUMMARY_METRICS, Report, Scores, SequenceScores
+from faimtrack.provenance import Provenance
 
+PLOT_SUFFIXES = (".png", ".pdf", ".svg")
 _CURVES = ("HOTA", "DetA", "AssA", "LocA", "DetRe", "DetPr", "AssRe", "AssPr")
 _CURVE_COUNTS = ("HOTA_TP", "HOTA_FN", "HOTA_FP")
 
@@ -136,6 +140,36 @@ def write_csv(report: Report, path: str | os.PathLike[str]) -> None:
             writer.writerow([row.label, *(repr(summary[name]) for name in SUMMARY_METRICS)])
 
 
+def report_provenance(report: Report, settings: EvaluationSettings) -> Provenance:
+    """What a file made of the report was made from."""
+    return Provenance(
+        kind="scores",
+        configuration={
+            "rules": {sequence.name: sequence.rules.name for sequence in report.sequences},
+            "allow_missing": settings.allow_missing,
+            "cross_check": settings.cross_check,
+            "coverage": report.coverage,
+        },
+        inputs={
+            f"{sequence.name} {role}": digest
+            for sequence in report.sequences
+            for role, digest in sequence.input_sha256.items()
+        },
+        split=settings.split,
+        numbering=settings.numbering,
+    )
+
+
+def check_plot_path(path: str | os.PathLike[str]) -> None:
+    """Refuse a suffix that no plot can have.
+
+    Raises:
+        ValueError: It is none of `PLOT_SUFFIXES`.
+    """
+    if Path(path).suffix.lower() not in PLOT_SUFFIXES:
+        raise ValueError(f"{path}: expected a plot as {', '.join(PLOT_SUFFIXES)}")
+
+
 def write_plot(report: Report, path: str | os.PathLike[str]) -> None:
     """Draw HOTA, DetA and AssA over the threshold for all sequences, and HOTA for each.
 
@@ -146,13 +180,12 @@ def write_plot(report: Report, path: str | os.PathLike[str]) -> None:
         OSError: The file cannot be written.
     """
     # Half a second to import, and the pyplot state machine stays out.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    check_plot_path(path)
     if report.combined is None:
         raise ValueError(f"{path}: expected at least one scored sequence to plot, got none")
     figure = Figure(figsize=(7.0, 4.5), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.subplots()
     if len(report.sequences) > 1:
         for sequence in report.sequences:

@@ -110,6 +110,7 @@ class SequenceScores:
         by_class: The same for each class; the key is None where the data has no classes.
         removed_row_count: Results that were taken away because they match a distractor.
         results_missing: There was no file of results, and that was allowed.
+        input_sha256: Of the files of `ground truth` and `results`; empty for tables in memory.
     """
 
     name: str
@@ -120,6 +121,7 @@ class SequenceScores:
     by_class: Mapping[int | None, Scores]
     removed_row_count: int
     results_missing: bool = False
+    input_sha256: Mapping[str, str | None] = field(default_factory=dict)
 
     @property
     def summary(self) -> dict[str, float]:
