@@ -42,8 +42,8 @@ def overlapping_pairs(
     """The pairs of boxes that share an area, and their intersection over union.
 
     In a crowd few of all pairs touch: finding those by comparisons alone and doing the arithmetic
-        for
-    them only takes a quarter of the time of whole matrices, most of which goes into fresh memory.
+    for them only takes a quarter of the time of whole matrices, most of which goes into fresh
+    memory.
 
     Args:
         first: `(N, 4)` corners in pixels.
@@ -70,6 +70,8 @@ def overlapping_pairs(
     unions = box_areas(left, pixel_offset=pixel_offset)
     unions += box_areas(right, pixel_offset=pixel_offset)
     unions -= intersections
+    # A line that crosses a line: both without an area, and so is what they share.
+    unions[unions == 0.0] = 1.0
     intersections /= unions
     return rows, columns, intersections
 
