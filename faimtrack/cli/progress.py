@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,8 +24,8 @@ _LINE_WIDTH = 120
 def make_console(*, stderr: bool = False) -> Console:
     """A console that does not fold lines at 80 columns where nobody watches."""
     stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() else _LINE_WIDTH
-    return Console(stderr=stderr, width=width, highlight=False, soft_wrap=not stream.isatty())
+    is_given = stream.isatty() or "COLUMNS" in os.environ
+    return Console(stderr=stderr, width=None if is_given else _LINE_WIDTH, highlight=False)
 
 
 class _FramesColumn(ProgressColumn):
@@ -119,8 +120,8 @@ def show_outcomes(outcomes: Sequence[SequenceOutcome], output: Path) -> int:
         print(f"faimtrack: error: {prefix}{outcome.error}", file=sys.stderr)
     if len(outcomes) > 1 and failed:
         print(
-            f"faimtrack: {len(failed)} of {len(outcomes)} sequences failed; the others are whole, "
-            "and --resume does the rest",
+            f"faimtrack: {len(failed)} of {len(outcomes)} sequences failed"
+            f"{'; the others are whole, and --resume does the rest' if done else ''}",
             file=sys.stderr,
         )
     if done:

@@ -1,0 +1,80 @@
+import errno
+import os
+import stat
+
+import pytest
+
+from faimtrack.atomic import atomic_directory, atomic_file
+
+
+def test_a_file_appears_when_the_block_ends_well(tmp_path):
+    path = tmp_path / "deep" / "er" / "out.txt"
+    with atomic_file(path) as temporary:
+        temporary.write_text("whole")
+        assert not path.exists()
+        assert temporary.suffix == ".txt"
+        assert temporary.parent == path.parent
+    assert path.read_text() == "whole"
+    assert os.listdir(path.parent) == ["out.txt"]
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("bad"), KeyboardInterrupt(), OSError(errno.ENOSPC, "full")]
+)
+def test_after_an_error_the_old_file_is_as_it_was_and_nothing_else_is_there(tmp_path, error):
+    path = tmp_path / "out.txt"
+    path.write_text("old")
+    with pytest.raises(type(error)), atomic_file(path) as temporary:
+        temporary.write_text("half")
+        raise error
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["out.txt"]
+
+
+def test_a_file_has_the_permissions_that_any_new_file_would_have(tmp_path):
+    before = os.umask(0o027)
+    try:
+        with atomic_file(tmp_path / "out.txt") as temporary:
+            temporary.write_text("")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "out.txt").stat().st_mode) == 0o640
+
+
+def test_a_parent_that_is_a_file_is_an_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError), atomic_file(tmp_path / "file" / "out.txt"):  # noqa: PT011
+        raise AssertionError("must not come here")
+
+
+def test_a_directory_appears_when_the_block_ends_well(tmp_path):
+    path = tmp_path / "deep" / "crowd"
+    with atomic_directory(path) as temporary:
+        (temporary / "gt").mkdir()
+        (temporary / "gt" / "gt.txt").write_text("rows")
+        assert not path.exists()
+    assert (path / "gt" / "gt.txt").read_text() == "rows"
+    assert os.listdir(path.parent) == ["crowd"]
+
+
+def test_a_directory_that_is_there_is_refused_unless_told_to_replace_it(tmp_path):
+    path = tmp_path / "crowd"
+    path.mkdir()
+    (path / "old").write_text("")
+    with pytest.raises(FileExistsError, match="already there"), atomic_directory(path):
+        raise AssertionError("must not come here")
+    with atomic_directory(path, overwrite=True) as temporary:
+        (temporary / "new").write_text("")
+    assert os.listdir(path) == ["new"]
+    assert os.listdir(tmp_path) == ["crowd"]
+
+
+def test_after_an_error_the_old_directory_is_as_it_was(tmp_path):
+    path = tmp_path / "crowd"
+    path.mkdir()
+    (path / "old").write_text("")
+    with pytest.raises(ValueError, match="bad"), atomic_directory(path, overwrite=True) as half:
+        (half / "new").write_text("")
+        raise ValueError("bad")
+    assert os.listdir(path) == ["old"]
+    assert os.listdir(tmp_path) == ["crowd"]
