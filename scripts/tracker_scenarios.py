@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from faimtrack.datasets.crowd import CrowdConfig, sequence_texts, simulate_crowd
 from faimtrack.motfile import MotTable, read_mot, read_sequence_info, split_frames
 
 CROWD_SIZES = (10, 20, 100, 200)
@@ -57,23 +56,21 @@ def _frames(table: MotTable, numbers: range) -> list[NDArray[np.float64]]:
     return [rows[table.rows_of(number)] for number in numbers]
 
 
-def crowd_config(people: int, frame_count: int) -> CrowdConfig:
-    """A crowd of about `people` a frame, seen as sparsely or densely as such a crowd is."""
-    density = "sparse" if people < 30 else "medium" if people < 150 else "dense"
-    return CrowdConfig(
+def crowd_scenario(people: int, frame_count: int) -> Scenario:
+    """The detector's view of a crowd of about `people` a frame, read back from its text."""
+    # Here, because the contestants' processes need `load_frames` only.
+    from faimtrack.datasets.crowd import CrowdConfig, sequence_texts, simulate_crowd
+
+    config = CrowdConfig(
         name=f"crowd-{people}",
         seed=_CROWD_SEED,
         frames=frame_count,
         width=1920,
         height=1080,
-        density=density,
+        density="sparse" if people < 30 else "medium" if people < 150 else "dense",
         people=people,
     )
-
-
-def crowd_scenario(people: int, frame_count: int) -> Scenario:
-    """The detector's view of a synthetic crowd, read back from its text."""
-    text = sequence_texts(simulate_crowd(crowd_config(people, frame_count)))["det/det.txt"]
+    text = sequence_texts(simulate_crowd(config))["det/det.txt"]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "det.txt"
         path.write_bytes(text)
