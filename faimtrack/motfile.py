@@ -24,6 +24,9 @@ Numbering = Literal["kept", "from-1"]
 
 _COLUMNS = ("frame", "id", "left", "top", "width", "height", "confidence")
 _FEWEST_COLUMNS, _MOST_COLUMNS = 7, 10
+_LARGEST_WHOLE = 2.0**53
+"""Beyond it float64 skips whole numbers."""
+_FARTHEST_PX = 1e9
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +135,7 @@ def read_mot(
         values[:, 6].copy(),
         # World coordinates may stand in columns 8 and 9 of old files: as classes they mean
         # nothing.
-        np.where(np.isfinite(values[:, 7]), values[:, 7], -1).astype(np.int64),
+        np.where(np.abs(values[:, 7]) <= _LARGEST_WHOLE, values[:, 7], -1).astype(np.int64),
         values[:, 8].copy(),
     )
 
@@ -211,6 +214,12 @@ def _check(
     for column, name in enumerate(_COLUMNS):
         refuse(~np.isfinite(values[:, column]), f"a finite {name}", column)
     frames, ids = values[:, 0], values[:, 1]
+    refuse(np.abs(ids) > _LARGEST_WHOLE, "an id below 2**53", 1)
+    for column in range(2, 6):
+        # The areas of larger boxes overflow.
+        far = np.abs(values[:, column]) > _FARTHEST_PX
+        refuse(far, f"a {_COLUMNS[column]} within {_FARTHEST_PX:g} pixels", column)
+    refuse(np.abs(frames) > _LARGEST_WHOLE, "a whole frame number below 2**53", 0)
     refuse(frames != np.floor(frames), "a whole frame number", 0)
     refuse(frames < 1, "frame numbers from 1", 0)
     if frame_count is not None:
