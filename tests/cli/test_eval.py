@@ -175,3 +175,17 @@ def test_data_and_gt_exclude_each_other(capsys, folders):
         status, _, err = faimtrack(capsys, *arguments, "--results", folders / "out")
         assert status != 0
         assert "expected one of --data and --gt" in err
+
+
+def test_what_motmetrics_has_no_value_for_is_null_in_json(capsys, folders):
+    for name in ("MOT17-01", "MOT17-02"):
+        (folders / "out" / f"{name}.txt").write_text("")
+    path = folders / "scores.json"
+    status, _, _ = faimtrack(
+        capsys, "--data", folders / "data", "--results", folders / "out", "--cross-check",
+        "--json", path,
+    )  # fmt: skip
+    assert status == 0
+    tree = json.loads(path.read_text(), parse_constant=pytest.fail)
+    assert tree["combined"]["motmetrics"]["motp"] is None
+    assert {item["metric"] for item in tree["cross_check"]} == {"CLR_Pr", "IDP", "MOTP"}

@@ -1,9 +1,12 @@
 """Files in: what is found, and what is refused with which words."""
 
 import gzip
+import math
 import re
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from faimtrack.eval import (
     EvaluationSettings,
@@ -100,9 +103,9 @@ def test_empty_ground_truth_is_refused(tmp_path, make_sequence):
 
 def test_ground_truth_without_rows_in_the_split_is_refused(tmp_path, make_sequence):
     folder = make_sequence("MOT17-01", TRUTH[:3], FOUND[:3])
-    settings = EvaluationSettings(split="val-half", numbering="from-1")
+    how = EvaluationSettings(split="val-half", numbering="from-1")
     with pytest.raises(ValueError, match=r"counts under the rules mot17 in frames 8 to 12, got"):
-        evaluate_files(folder / "gt" / "gt.txt", tmp_path / "results", settings)
+        evaluate_files(folder / "gt" / "gt.txt", tmp_path / "results", how)
 
 
 def test_empty_results_mean_nothing_found(tmp_path, make_sequence):
@@ -116,8 +119,8 @@ def test_empty_results_mean_nothing_found(tmp_path, make_sequence):
 
 def test_frames_outside_the_split_are_refused_and_not_dropped(tmp_path, make_sequence):
     make_sequence("MOT17-01", TRUTH, FOUND)
-    settings = EvaluationSettings(split="val-half")
-    (failure,) = evaluate_folders(tmp_path / "data", tmp_path / "results", settings).failures
+    how = EvaluationSettings(split="val-half")
+    (failure,) = evaluate_folders(tmp_path / "data", tmp_path / "results", how).failures
     assert "expected frames 8 to 12 (numbering kept), got frame 1" in failure.message
 
 
@@ -155,8 +158,8 @@ def test_missing_results_are_an_error_or_an_honest_zero(tmp_path, make_sequence)
     assert failure.name == "MOT17-02"
     assert "MOT17-02.txt: expected results of MOT17-02, got no such file" in failure.message
     assert report.combined.summary["MOTA"] == 1.0
-    settings = EvaluationSettings(allow_missing=True)
-    report = evaluate_folders(tmp_path / "data", tmp_path / "results", settings)
+    how = EvaluationSettings(allow_missing=True)
+    report = evaluate_folders(tmp_path / "data", tmp_path / "results", how)
     assert not report.failures
     assert [sequence.results_missing for sequence in report.sequences] == [False, True]
     assert report.combined.summary["MOTA"] == 0.5
@@ -235,10 +238,10 @@ def test_missing_ground_truth_is_refused(tmp_path, make_sequence):
 def test_a_split_of_bare_files_needs_the_length(tmp_path, write_mot):
     truth = write_mot(tmp_path / "a.txt", TRUTH)
     found = write_mot(tmp_path / "b.txt", FOUND[7:])
-    settings = EvaluationSettings(split="val-half")
+    how = EvaluationSettings(split="val-half")
     with pytest.raises(ValueError, match="expected the sequence's length for the split val-half"):
-        evaluate_files(truth, found, settings)
-    report = evaluate_files(truth, found, settings, frame_count=12)
+        evaluate_files(truth, found, how)
+    report = evaluate_files(truth, found, how, frame_count=12)
     assert report.sequences[0].frames == range(8, 13)
     assert report.combined.summary["HOTA"] == 1.0
 
@@ -284,3 +287,47 @@ def test_the_same_sequence_twice_is_refused(make_table):
     scores = evaluate_sequence(truth, truth, range(1, 4), benchmark_rules("mot15"))
     with pytest.raises(ValueError, match="expected each once, got memory twice"):
         evaluate_sequences([scores, scores])
+
+
+ODD_CELLS = st.sampled_from(
+    ["1", "2", "12", "13", "-1", "0", "1e300", "1e15", "-1e18", "nan", "inf", "", " ", "x", "0.5",
+     "1_0", "\x00", "٣", "1e-320", "99999999999999999999"]
+)  # fmt: skip
+ODD_ROWS = st.tuples(
+    st.sampled_from([3, 9, 20]), st.dictionaries(st.integers(0, 8), ODD_CELLS, max_size=2)
+)
+
+
+def odd_text(rows):
+    """Good rows, some with other cells in them."""
+    lines = [row.split(",") for row in "\n".join(",".join(map(str, r)) for r in FOUND).split()]
+    for number, (line, cells) in enumerate(rows):
+        for column, cell in cells.items():
+            lines[(line + number) % len(lines)][column] = cell
+    return "\n".join(map(",".join, lines)).encode()
+
+
+ODD_TEXTS = st.one_of(st.binary(max_size=60), st.lists(ODD_ROWS, max_size=2).map(odd_text))
+
+
+@settings(
+    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(text=ODD_TEXTS, which=st.sampled_from(["ground truth", "results"]))
+def test_whatever_a_file_holds_it_is_scored_or_refused_in_one_line(
+    tmp_path, write_mot, text, which
+):
+    truth = write_mot(tmp_path / "a.txt", TRUTH)
+    found = write_mot(tmp_path / "b.txt", FOUND)
+    (truth if which == "ground truth" else found).write_bytes(text)
+    refusal = None
+    try:
+        report = evaluate_files(truth, found)
+    except ValueError as error:
+        refusal = str(error)
+    if refusal is None:
+        assert all(math.isfinite(value) for value in report.combined.summary.values())
+    else:
+        assert refusal.startswith(str(tmp_path))
+        assert "expected" in refusal
+        assert len(refusal.splitlines()) == 1

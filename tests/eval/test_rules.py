@@ -96,3 +96,20 @@ def test_own_distractors_are_taken_away(make_table):
     scores = evaluate_sequence(truth, found, range(1, 2), class_rules([4], distractor_ids=[9]))
     assert scores.removed_row_count == 1
     assert scores.summary["MOTA"] == 1.0
+
+
+def test_objects_of_another_own_class_do_not_shield_from_distractors(make_table):
+    near, nearer = (2, 0, 10, 10), (1, 0, 10, 10)
+    truth = make_table([(1, 1, *near, 1, 9), (1, 2, *nearer, 1, 5), (1, 3, 50, 50, 9, 9, 1, 4)])
+    found = make_table([(1, 1, *BOX, 1, 4), (1, 2, 50, 50, 9, 9, 1, 4)])
+    rules = class_rules([4, 5], distractor_ids=[9])
+    scores = evaluate_sequence(truth, found, range(1, 2), rules)
+    assert scores.removed_row_count == 1
+    assert scores.by_class[4].summary["MOTA"] == 1.0
+
+
+def test_a_class_with_nothing_at_all_is_left_out_of_the_mean(make_table):
+    rows = make_table([(1, 1, *BOX, 1, 4)])
+    scores = evaluate_sequence(rows, rows, range(1, 2), class_rules([4, 5]))
+    assert scores.summary["HOTA"] == 1.0
+    assert scores.by_class[5].summary["HOTA"] == 0.0
