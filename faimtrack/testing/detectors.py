@@ -1,4 +1,4 @@
-"""Public conformance suites: what holds for every detector, checked on whichever you bring."""
+"""The conformance suite of detectors: what holds for every one, checked on whichever you bring."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from faimtrack.detectors.session import Detector, Session
 from faimtrack.structures import Detections, Frame, SourceInfo
+from faimtrack.testing.requirement import require
 
 _FIRST_INDEX = 5
 _Answers = list[tuple[Frame, Detections]]
@@ -31,7 +32,7 @@ def check_detector(
         AssertionError: Something does not hold; the message says what.
     """
     frames = list(_noise_frames() if frames is None else frames)
-    _require(len(frames) >= 4, f"expected at least 4 frames to check with, got {len(frames)}")
+    require(len(frames) >= 4, f"expected at least 4 frames to check with, got {len(frames)}")
     detector = make_detector()
     _check_class_names(detector)
     before = [(frame.index, frame.time_s, frame.image.copy()) for frame in frames]
@@ -53,12 +54,6 @@ def _noise_frames() -> Iterator[Frame]:
     for index in range(_FIRST_INDEX, _FIRST_INDEX + 8):
         image = random.integers(0, 256, (96, 128, 3), dtype=np.uint8)
         yield Frame(index, time_s=(index - 1) / 25, image=image)
-
-
-def _require(holds: bool, message: str) -> None:
-    # Not `assert`: it must hold under `python -O` too.
-    if not holds:
-        raise AssertionError(message)
 
 
 def _open(detector: Detector, frames: Sequence[Frame]) -> Session:
@@ -83,7 +78,7 @@ def _run(detector: Detector, frames: Sequence[Frame], chunk: int) -> _Answers:
         pushed = frames[start : start + chunk]
         came = session.push(pushed)
         for frame, _ in came:
-            _require(
+            require(
                 frame.index <= pushed[-1].index,
                 f"frame {frame.index} was answered before it was pushed",
             )
@@ -94,7 +89,7 @@ def _run(detector: Detector, frames: Sequence[Frame], chunk: int) -> _Answers:
 def _check_class_names(detector: Detector) -> None:
     names = detector.class_names
     is_right = isinstance(names, tuple) and all(isinstance(name, str) for name in names)
-    _require(is_right and len(names) > 0, f"class_names: expected a tuple of names, got {names!r}")
+    require(is_right and len(names) > 0, f"class_names: expected a tuple of names, got {names!r}")
 
 
 def _check_answers(
@@ -103,40 +98,40 @@ def _check_answers(
     expected = [frame.index for frame in frames]
     came = [frame.index for frame, _ in answers]
     missing = sorted(set(expected) - set(came))
-    _require(not missing, f"{case}: frames {missing} were never answered, not even by finish()")
-    _require(len(came) == len(set(came)), f"{case}: a frame was answered twice: {came}")
-    _require(came == expected, f"{case}: expected answers in order {expected}, got {came}")
+    require(not missing, f"{case}: frames {missing} were never answered, not even by finish()")
+    require(len(came) == len(set(came)), f"{case}: a frame was answered twice: {came}")
+    require(came == expected, f"{case}: expected answers in order {expected}, got {came}")
     for frame, (_, detections) in zip(frames, answers, strict=True):
         _check_detections(detector, frame, detections, f"{case}, frame {frame.index}")
 
 
 def _check_detections(detector: Detector, frame: Frame, detections: Detections, case: str) -> None:
-    _require(
+    require(
         isinstance(detections, Detections),
         f"{case}: expected Detections, got {type(detections).__name__}",
     )
     names = detections.class_names
-    _require(
+    require(
         names == detector.class_names,
         f"{case}: expected the detector's class names {detector.class_names}, got {names}",
     )
     boxes, ids, scores = detections.boxes, detections.class_ids, detections.scores
     in_range = (ids >= 0) & (ids < len(names))
-    _require(
+    require(
         bool(in_range.all()),
         f"{case}: expected class ids from 0 to {len(names) - 1}, got {ids[~in_range].tolist()}",
     )
-    _require(bool(np.isfinite(boxes).all()), f"{case}: expected finite boxes, got {boxes}")
+    require(bool(np.isfinite(boxes).all()), f"{case}: expected finite boxes, got {boxes}")
     width, height = frame.size or (np.inf, np.inf)
     limits = np.array([width, height, width, height]) + 1e-6
     is_inside = ((boxes >= -1e-6) & (boxes <= limits)).all(axis=1)
-    _require(
+    require(
         bool(is_inside.all()),
         f"{case}: expected boxes inside {width} x {height} pixels, "
         f"got {boxes[~is_inside][:1].tolist()}",
     )
     is_score = (scores >= 0) & (scores <= 1)
-    _require(
+    require(
         bool(is_score.all()),
         f"{case}: expected scores from 0 to 1, got {scores[~is_score].tolist()}",
     )
@@ -146,21 +141,19 @@ def _check_unmodified(
     frames: Sequence[Frame], before: Sequence[tuple[int, float | None, np.ndarray]]
 ) -> None:
     for frame, (index, time_s, image) in zip(frames, before, strict=True):
-        _require(
+        require(
             frame.index == index and frame.time_s == time_s,
             f"frame {index}: its index or its time was changed",
         )
-        _require(
+        require(
             np.array_equal(frame.image, image), f"frame {index}: its pixels were changed in place"
         )
 
 
 def _check_same(first: _Answers, second: _Answers, case: str) -> None:
-    _require(
-        len(first) == len(second), f"{case}: expected {len(first)} answers, got {len(second)}"
-    )
+    require(len(first) == len(second), f"{case}: expected {len(first)} answers, got {len(second)}")
     for (frame, one), (_, other) in zip(first, second, strict=True):
-        _require(one == other, f"{case}: expected the same answer for frame {frame.index}")
+        require(one == other, f"{case}: expected the same answer for frame {frame.index}")
 
 
 def _check_interleaved(detector: Detector, frames: Sequence[Frame], alone: _Answers) -> None:
@@ -178,5 +171,5 @@ def _check_interleaved(detector: Detector, frames: Sequence[Frame], alone: _Answ
 
 def _check_ends(detector: Detector, frames: Sequence[Frame]) -> None:
     unused = _open(detector, frames)
-    _require(list(unused.push([])) == [], "push([]) of a new session: expected no answers")
-    _require(list(unused.finish()) == [], "finish() of an unused session: expected no answers")
+    require(list(unused.push([])) == [], "push([]) of a new session: expected no answers")
+    require(list(unused.finish()) == [], "finish() of an unused session: expected no answers")

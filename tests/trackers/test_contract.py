@@ -1,0 +1,133 @@
+"""Every tracker passes the public conformance suite, and the suite catches what is broken."""
+
+import dataclasses
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from faimtrack.structures import Detections, Frame, Tracks
+from faimtrack.testing import check_tracker, crossing_sequence
+from faimtrack.trackers import ByteTrack, create_tracker, tracker_entry, tracker_names
+
+EVERY_PRESET = [
+    (name, preset)
+    for name in tracker_names()
+    for preset in tracker_entry(name).config_class.preset_names()
+]
+
+
+@pytest.mark.parametrize(("name", "preset"), EVERY_PRESET)
+def test_every_preset_of_every_tracker_keeps_the_contract(name, preset):
+    config = tracker_entry(name).config_class.preset(preset)
+    check_tracker(lambda: create_tracker(name, config, frame_rate=25))
+
+
+@pytest.mark.parametrize("name", tracker_names())
+def test_agnostic_matching_keeps_the_contract(name):
+    config = dataclasses.replace(
+        tracker_entry(name).config_class(), class_matching="agnostic", lost_buffer_frames=5
+    )
+    check_tracker(lambda: create_tracker(name, config))
+
+
+class Broken(ByteTrack):
+    """A ByteTrack that is about to be broken in one place."""
+
+
+class ModifiesInput(Broken):
+    def update(self, detections, frame=None):
+        detections.boxes[:] += 0.5
+        return super().update(detections, frame)
+
+
+class SharesIds(Broken):
+    next_id = 0
+
+    def update(self, detections, frame=None):
+        self._last_id = max(self._last_id, SharesIds.next_id)
+        tracks = super().update(detections, frame)
+        SharesIds.next_id = self._last_id
+        return tracks
+
+
+class KeepsIdsOverReset(Broken):
+    def reset(self):
+        last_id = getattr(self, "_last_id", 0)
+        super().reset()
+        self._last_id = last_id
+
+
+class ForgetsItsClock(Broken):
+    def state(self):
+        return super().state() | {"clock.now": 0.0}
+
+
+class ForgetsTheLost(Broken):
+    def state(self):
+        state = super().state()
+        return {
+            key: value[:0] if key.startswith("lost.") else value for key, value in state.items()
+        }
+
+
+class NamesAnotherDetection(Broken):
+    def update(self, detections, frame=None):
+        tracks = super().update(detections, frame)
+        return dataclasses.replace(tracks, detection_indices=tracks.detection_indices[::-1])
+
+
+class NamesTheSameTwice(Broken):
+    def update(self, detections, frame=None):
+        tracks = super().update(detections, frame)
+        return dataclasses.replace(tracks, detection_indices=np.zeros(len(tracks), int))
+
+
+class TakesFramesInAnyOrder(Broken):
+    def update(self, detections, frame=None):
+        return super().update(detections, None)
+
+
+class SeesGhosts(Broken):
+    def update(self, detections, frame=None):
+        tracks = super().update(detections, frame)
+        if len(tracks):
+            return tracks
+        return Tracks([1], [[0, 0, 9, 9]], [0.5], [0], [-1])
+
+
+class IsRandom(Broken):
+    def update(self, detections, frame=None):
+        tracks = super().update(detections, frame)
+        return dataclasses.replace(
+            tracks, boxes=tracks.boxes + np.random.default_rng().uniform(0, 1)
+        )
+
+
+@pytest.mark.parametrize("broken", Broken.__subclasses__(), ids=lambda each: each.__name__)
+def test_a_broken_tracker_is_caught(broken):
+    with pytest.raises(AssertionError):
+        check_tracker(broken)
+
+
+def test_a_tracker_that_never_answers_is_caught():
+    nothing = [(Detections.empty(), Frame(index)) for index in range(1, 9)]
+    with pytest.raises(AssertionError, match="got none at all"):
+        check_tracker(ByteTrack, nothing)
+
+
+@pytest.mark.parametrize("name", tracker_names())
+def test_ten_thousand_frames_leave_memory_flat(name):
+    tracker = create_tracker(name)
+    scene = crossing_sequence(frame_count=50)
+    tracemalloc.start()
+    try:
+        sizes = []
+        for number in range(10_000):
+            detections, _ = scene[number % 50]
+            tracker.update(detections)
+            if number in (999, 9_999):
+                sizes.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert abs(sizes[1] - sizes[0]) < 1_000_000
