@@ -37,6 +37,9 @@ from faimtrack.motfile import Numbering, SplitName
 from faimtrack.provenance import write_provenance
 
 _RATIOS = ("HOTA", "DetA", "AssA", "LocA", "MOTA", "MOTP", "IDF1", "IDR", "IDP")
+_RATIOS_IF_NARROW = _RATIOS[:7]
+_NARROW_COLUMNS = 90
+_UNWRAPPED_COLUMNS = 2000
 _COUNTS = ("CLR_TP", "CLR_FP", "CLR_FN", "IDSW", "Frag", "MT", "PT", "ML")
 _MOTMETRICS = {
     "MOTA": "mota", "IDF1": "idf1", "FP": "num_false_positives", "FN": "num_misses",
@@ -156,11 +159,11 @@ def _numbers(option: str, text: str) -> list[int]:
 
 
 def _console() -> Console:
-    console = Console(highlight=False)
-    # A file or a pipe has no width: nothing is cut there.
-    return (
-        console if console.is_terminal else Console(highlight=False, width=250, color_system=None)
-    )
+    console = Console(highlight=False, markup=False)
+    if console.is_terminal:
+        return console
+    # A file or a pipe has no width: nothing is cut or wrapped there.
+    return Console(highlight=False, markup=False, width=_UNWRAPPED_COLUMNS, color_system=None)
 
 
 def _show(report: Report) -> None:
@@ -168,7 +171,8 @@ def _show(report: Report) -> None:
     lines = rows(report)
     if not lines:
         return
-    console.print(_table(lines, report, _RATIOS))
+    ratios = _RATIOS_IF_NARROW if console.width < _NARROW_COLUMNS else _RATIOS
+    console.print(_table(lines, report, ratios))
     console.print()
     console.print(_table(lines, report, _COUNTS))
     console.print()
@@ -188,18 +192,20 @@ def _show(report: Report) -> None:
 def _table(lines: Sequence[Row], report: Report, names: Sequence[str]) -> Table:
     """Ratios in per cent, counts as they are; two such tables fit into 80 columns."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("%" if names is _RATIOS else "count", no_wrap=True)
+    table.add_column("%" if "HOTA" in names else "count", no_wrap=True)
     for name in names:
         table.add_column(name.removeprefix("CLR_"), justify="right", no_wrap=True)
     for row in lines:
         summary = row.scores.summary
         cells = [f"{summary[name]:.0f}" for name in names]
-        if names is _RATIOS:
+        if "HOTA" in names:
             cells = [f"{100 * summary[name]:.3f}" for name in names]
             if not row.scores.hota["HOTA_TP"].any():
                 # TrackEval's value for "nothing found" is 100 %: true of a file, odd in a table.
                 cells[names.index("LocA")] = "-"
-        label = row.label.replace("COMBINED", _combined_label(report), 1)
+        label = row.label
+        if row.is_combined:
+            label = label.replace("COMBINED", _combined_label(report), 1)
         style = "bold" if row.is_combined else None
         table.add_row(Text(label), *cells, style=style)
     return table

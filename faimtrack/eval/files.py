@@ -197,7 +197,13 @@ def score_sequence_files(files: SequenceFiles, settings: EvaluationSettings) -> 
     else:
         _check_origin(files.results, settings)
         results = read_mot(files.results, "results", allow_empty=True)
-        results = renumber(results, frames, settings.numbering)
+        try:
+            results = renumber(results, frames, settings.numbering)
+        except ValueError as error:
+            if files.frame_count is not None:
+                raise
+            hint = "the sequence ends where its ground truth does unless --frame-count is given"
+            raise ValueError(f"{error} ({hint})") from None
     rules, reason = settings.rules, "as asked for"
     if rules is None:
         rules, reason = choose_rules(files.name, ground_truth)

@@ -46,6 +46,14 @@ def test_two_bare_files_need_no_folders(tmp_path, write_mot):
     assert report.sequences[0].frames == range(1, 13)
 
 
+def test_bare_files_end_with_the_ground_truth_unless_the_length_is_given(tmp_path, write_mot):
+    truth = write_mot(tmp_path / "a.txt", TRUTH[:10])
+    found = write_mot(tmp_path / "b.txt", FOUND)
+    with pytest.raises(ValueError, match=r"frames 1 to 10 .*got frame 11 \(.*--frame-count"):
+        evaluate_files(truth, found)
+    assert evaluate_files(truth, found, frame_count=12).combined.summary["CLR_FP"] == 2
+
+
 def test_packed_files_are_read(tmp_path, make_sequence):
     folder = make_sequence("MOT17-01", TRUTH, FOUND)
     for path in (folder / "gt" / "gt.txt", tmp_path / "results" / "MOT17-01.txt"):
