@@ -34,21 +34,21 @@ DENSITIES: dict[Density, DensityPreset] = {
         horizon_permille=120,
         far_permille=480,
         near_permille=1120,
-        near_height_permille=420,
+        near_height_permille=400,
     ),
     "medium": DensityPreset(
         people=42,
         horizon_permille=70,
         far_permille=470,
         near_permille=1060,
-        near_height_permille=226,
+        near_height_permille=248,
     ),
     "dense": DensityPreset(
         people=200,
         horizon_permille=-250,
         far_permille=260,
         near_permille=1030,
-        near_height_permille=118,
+        near_height_permille=148,
     ),
 }
 

@@ -104,25 +104,29 @@ def _flashes(
     return boxes, _low_scores(draws, "flash score", ids[rows], frame, 620)
 
 
+def lure_boxes(config: CrowdConfig, scene: Scene, draws: Draws) -> Integers:
+    """`(N, 4)` boxes `x1 y1 x2 y2` in canvas subpixels of what looks like a person but is not."""
+    places = np.arange(config.people_a_frame // _PEOPLE_A_LURE, dtype=np.int64)
+    columns = draws.between("lure column", places, scene.left, scene.right)
+    rows = draws.between("lure row", places, scene.far_row, scene.near_row)
+    z = scene.ground(columns, rows)[1]
+    tall = scene.lengths(draws.between("lure size", places, 1_100_000, 1_700_000), z)
+    wide = tall * draws.between("lure width", places, 330, 520) // 1000
+    return np.stack([columns - wide // 2, rows - tall, columns + wide // 2, rows], axis=1)
+
+
 def _lures(
     config: CrowdConfig, camera: CameraPath, frame: int, draws: Draws
 ) -> tuple[Integers, Integers]:
     """Places of the background that are taken for people for seconds at a time."""
-    scene = Scene.of(config)
-    count = config.people_a_frame // _PEOPLE_A_LURE
-    if not count:
+    full = lure_boxes(config, Scene.of(config), draws)
+    if not len(full):
         return _nothing()
-    places = np.arange(count, dtype=np.int64)
-    columns = draws.between("lure column", places, scene.left, scene.right)
-    rows = draws.between("lure row", places, scene.far_row, scene.near_row)
-    z = scene.ground(columns, rows)[1]
+    places = np.arange(len(full), dtype=np.int64)
     spell = (frame + draws.one("lure clock", 0, 0, 999)) // (2 * config.frame_rate)
     active = draws.between("lure", places, 0, 999, spell) < 300
-    tall = scene.lengths(draws.between("lure size", places, 1_100_000, 1_700_000), z)
-    wide = tall * draws.between("lure width", places, 330, 520) // 1000
     zoom, shift = int(camera.zoom[frame - 1]), camera.shift[frame - 1]
-    box = np.stack([columns - wide // 2, rows - tall, columns + wide // 2, rows], axis=1)
-    box = (box * zoom // ZOOM_ONE + np.concatenate([shift, shift])) * 10 // SUBPIXELS
+    box = (full * zoom // ZOOM_ONE + np.concatenate([shift, shift])) * 10 // SUBPIXELS
     strays = draws.bell("lure strays", places, frame)[:, None] * (box[:, 2:3] - box[:, :1])
     score = draws.between("lure score", places, 120, 690, spell)
     score = score + draws.bell("lure wobble", places, frame) * 45 // 1024

@@ -126,7 +126,7 @@ def habits(draws: Draws, figures: Figures) -> Habits:
         * np.choose(shapes, [0, 150, 200, np.where(slim, 700, 700)])
         // 1000
     )
-    girth = np.clip(1340 + draws.bell("girth", ids) * 110 // 1024, 1020, 1640)
+    girth = np.clip(1340 + draws.bell("girth", ids) * 110 // 1024, 1060, 1560)
     return Habits(
         girth=girth,
         arms=np.array([HANGING] * 5 + [PHONE, PHONE, POCKETS, POCKETS, CROSSED])[arms],

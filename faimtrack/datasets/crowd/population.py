@@ -5,15 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from faimtrack.datasets.crowd.config import CrowdConfig
-from faimtrack.datasets.crowd.integers import SINE_ONE, Draws, Integers, rough_length
+from faimtrack.datasets.crowd.integers import SINE_ONE, Draws, Integers, rough_length, sine
 from faimtrack.datasets.crowd.kinds import KINDS
 from faimtrack.datasets.crowd.scene import SUBPIXELS, Scene
 
 _MM = 1000
-_REACH = 500 * _MM  # People closer than this push each other apart.
-_WARM_UP_S = 4
-_THICK_SPOTS = 5
-_THICK_PERMILLE = 640
+_REACH = 460 * _MM  # People closer than this push each other apart.
+_WARM_UP_S = 3
+_THICK_PERMILLE = 880
 _NOBODY = -1
 
 CROSSER, WANDERER, MEETER = 0, 1, 2
@@ -35,6 +34,9 @@ class Population:
         self._draws = draws
         self._rate = config.frame_rate
         self._step = 0
+        # Large crowds have more thick spots, and narrower ones.
+        self._spot_count = 4 + config.people_a_frame // 25
+        self._spot_parts = 16 + config.people_a_frame // 14, 10 + config.people_a_frame // 25
         self.kinds = _slots(config, scene)
         count = len(self.kinds)
         self._moving = np.array([kind.moves for kind in KINDS], dtype=bool)[self.kinds]
@@ -94,7 +96,7 @@ class Population:
         pace = np.clip(brisk, 280_000, 1_500_000) * np.where(cyclist, 2, 1)
         self._speed[slots] = pace // self._rate
         dice = draws.between("role", ids, 0, 999)
-        self._role[slots] = np.where(dice < 460, CROSSER, np.where(dice < 790, WANDERER, MEETER))
+        self._role[slots] = np.where(dice < 560, CROSSER, np.where(dice < 820, WANDERER, MEETER))
         self._role[slots] = np.where(cyclist, CROSSER, self._role[slots])
         self.phase[slots] = draws.between("phase", ids, 0, 1023)
         self.vx[slots] = 0
@@ -161,12 +163,16 @@ class Population:
         draws, scene = self._draws, self._scene
         columns = draws.between(f"{stream} column", entities, scene.left, scene.right, step)
         rows = draws.between(f"{stream} row", entities, scene.far_row, scene.near_row, step)
-        spot = draws.between(f"{stream} spot", entities, 0, _THICK_SPOTS - 1, step)
+        spot = draws.between(f"{stream} spot", entities, 0, self._spot_count - 1, step)
         wide, tall = scene.right - scene.left, scene.near_row - scene.far_row
         near_x = draws.between("thick column", spot, scene.left, scene.right)
-        near_x += draws.bell(f"{stream} near x", entities, step) * (wide // 11) // 1024
+        near_x += (
+            draws.bell(f"{stream} near x", entities, step) * (wide // self._spot_parts[0]) // 1024
+        )
         near_y = draws.between("thick row", spot, scene.far_row, scene.near_row)
-        near_y += draws.bell(f"{stream} near y", entities, step) * (tall // 9) // 1024
+        near_y += (
+            draws.bell(f"{stream} near y", entities, step) * (tall // self._spot_parts[1]) // 1024
+        )
         thick = draws.between(f"{stream} thick", entities, 0, 999, step) < _THICK_PERMILLE
         columns, rows = np.where(thick, near_x, columns), np.where(thick, near_y, rows)
         return columns, np.clip(rows, scene.far_row, scene.near_row)
@@ -175,7 +181,7 @@ class Population:
         """Where crossers leave the scene: left, right or towards the camera."""
         draws, scene = self._draws, self._scene
         side = draws.between("way out", ids, 0, 99)
-        rows = draws.between("way out row", ids, scene.far_row, scene.near_row)
+        rows = self._spots("way out", ids)[1]
         columns = draws.between("way out column", ids, scene.left, scene.right)
         wide = (scene.right - scene.left) // 4
         columns = np.where(side < 40, scene.left - wide, columns)
@@ -188,7 +194,7 @@ class Population:
         draws, scene = self._draws, self._scene
         ids = self.ids[slots]
         side = draws.between("way in", ids, 0, 99)
-        rows = draws.between("way in row", ids, scene.far_row, scene.near_row)
+        rows = self._spots("way in", ids)[1]
         columns = draws.between("way in column", ids, scene.left, scene.right)
         # A figure's box is less than half as wide as it is high.
         tall = scene.lengths(self.stature[slots], scene.ground(columns, rows)[1])
@@ -221,8 +227,9 @@ class Population:
         speed = np.where(self._leader_id != _NOBODY, self._speed * 5 // 4, self._speed)
         speed = np.where(walking, np.minimum(speed, distance // 6), 0)
         push_x, push_z = self._pushes()
-        want_x = to_x * speed // distance + push_x
-        want_z = to_z * speed // distance + push_z
+        sway_x, sway_z = self._sway()
+        want_x = to_x * speed // distance + push_x + sway_x
+        want_z = to_z * speed // distance + push_z + sway_z
         self.vx = np.where(self._moving, (self.vx * 7 + want_x) // 8, 0)
         self.vz = np.where(self._moving, (self.vz * 7 + want_z) // 8, 0)
         length = rough_length(self.vx, self.vz)
@@ -281,6 +288,14 @@ class Population:
         np.add.at(push_x, one, (x + z // 3) * strength // length)
         np.add.at(push_z, one, (z - x // 3) * strength // length)
         return push_x, push_z
+
+    def _sway(self) -> tuple[Integers, Integers]:
+        """`(N,)` velocities of shifting one's weight: nobody stands as still as a post."""
+        pace = self._draws.between("sway pace", self.ids, 2, 5)
+        start = self._draws.between("sway start", self.ids, 0, 1023)
+        angle = start + self._step * 1024 // (pace * self._rate)
+        reach = 110 * _MM // self._rate
+        return sine(angle) * reach // SINE_ONE, sine(angle * 3 // 4) * reach // SINE_ONE
 
     def _walk_the_legs(self, speed: Integers) -> None:
         """Turn the bodies where they go and advance the gait with the ground covered."""

@@ -159,7 +159,7 @@ def camera_path(config: CrowdConfig, draws: Draws) -> CameraPath:
     frames = np.arange(1, config.frames + 1, dtype=np.int64)
     width, height = config.width * SUBPIXELS, config.height * SUBPIXELS
     rate = config.frame_rate
-    pan = _swing(draws, "pan", frames, width * 20 // 100, 14 * rate)
+    pan = _swing(draws, "pan", frames, width * 16 // 100, 14 * rate)
     pan += _swing(draws, "pan fast", frames, width * 3 // 100, 4 * rate)
     tilt = _swing(draws, "tilt", frames, height * 4 // 100, 9 * rate)
     zoom = ZOOM_ONE + _swing(draws, "zoom", frames, ZOOM_ONE * 5 // 100, 11 * rate)

@@ -10,7 +10,7 @@ from faimtrack.datasets.crowd.annotations import Annotations, join_annotations, 
 from faimtrack.datasets.crowd.config import GENERATOR_VERSION, CrowdConfig
 from faimtrack.datasets.crowd.detections import PublicDetections, detect
 from faimtrack.datasets.crowd.figure import Figures, habits, outlines
-from faimtrack.datasets.crowd.integers import Draws, Integers
+from faimtrack.datasets.crowd.integers import Draws, Integers, divide_rounded
 from faimtrack.datasets.crowd.kinds import KINDS
 from faimtrack.datasets.crowd.population import Population
 from faimtrack.datasets.crowd.scene import (
@@ -106,7 +106,8 @@ def _annotate(
 ) -> Annotations:
     """Boxes and visibility of the figures that are in the image."""
     full = outlines(figures, habits(draws, figures))
-    corners = np.concatenate([full[:, :2] // SUBPIXELS, -(-full[:, 2:] // SUBPIXELS)], axis=1)
+    # A mask holds the pixels that are at least half covered: borders are rounded the same way.
+    corners = divide_rounded(full, SUBPIXELS)
     area = (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
     limit = np.array([config.width, config.height] * 2)
     corners = np.clip(corners, 0, limit)

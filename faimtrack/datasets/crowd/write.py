@@ -1,0 +1,171 @@
+"""Write a crowd to disk in MOT20's layout, with exact masks beside the ground truth."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as coco
+
+from faimtrack.atomic import atomic_directory
+from faimtrack.datasets.crowd.annotations import Annotations
+from faimtrack.datasets.crowd.config import GENERATOR_VERSION
+from faimtrack.datasets.crowd.kinds import CLASS_NAMES
+from faimtrack.datasets.crowd.render import RenderedFrame, Renderer, in_order
+from faimtrack.datasets.crowd.simulate import Crowd
+from faimtrack.datasets.crowd.text import sequence_texts
+from faimtrack.masks.store import Mask, MaskStoreWriter
+
+MASK_FILE = "gt/masks.parquet"
+"""Where the exact masks stand in a sequence's folder."""
+MASK_METHOD = "simulator"
+"""What the method column of exact masks says."""
+
+_JPEG_QUALITY = 92
+
+Progress = Callable[[int, int], None]
+"""Called with the number of frames done and the number of all."""
+
+
+def write_crowd(
+    crowd: Crowd,
+    directory: str | os.PathLike[str],
+    *,
+    images: bool = True,
+    masks: bool = True,
+    overwrite: bool = False,
+    workers: int = 2,
+    progress: Progress | None = None,
+) -> Path:
+    """Write one sequence; its folder appears only when it is whole.
+
+    Args:
+        crowd: What to write.
+        directory: The sequence's folder.
+        images: Whether to draw pictures. Without them and without masks only text is written,
+            which is very fast.
+        masks: Whether to write exact masks.
+        overwrite: Whether a folder that is there may be replaced.
+        workers: Threads that draw.
+        progress: Told after each frame that was drawn.
+
+    Returns:
+        `directory` as a path.
+
+    Raises:
+        FileExistsError: The folder is there and may not be replaced.
+        OSError: It cannot be written; nothing is left behind.
+    """
+    final = Path(directory)
+    with atomic_directory(final, overwrite=overwrite) as folder:
+        for name, content in sequence_texts(crowd).items():
+            path = folder / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(content)
+        if images:
+            (folder / "img1").mkdir()
+        if images or masks:
+            _draw(crowd, folder, images, masks, workers, progress)
+    return final
+
+
+def _draw(
+    crowd: Crowd,
+    folder: Path,
+    images: bool,
+    masks: bool,
+    workers: int,
+    progress: Progress | None,
+) -> None:
+    """Draw all frames and write what is wanted of them, in order."""
+    renderer = Renderer(crowd)
+
+    def make(frame: int) -> tuple[int, dict[int, Mask]]:
+        drawn = renderer.render(frame)
+        if images:
+            _write_jpeg(folder / "img1" / f"{frame:06d}.jpg", drawn)
+        return frame, exact_masks(drawn, crowd.annotations) if masks else {}
+
+    metadata = {
+        "source": f"faimtrack crowd {crowd.config.name}",
+        "seed": crowd.config.seed,
+        "generator_version": GENERATOR_VERSION,
+        "class_names": list(CLASS_NAMES),
+    }
+    with ExitStack() as stack:
+        writer = None
+        if masks:
+            writer = stack.enter_context(MaskStoreWriter(folder / MASK_FILE, metadata=metadata))
+        finished: Iterator[tuple[int, dict[int, Mask]]] = in_order(
+            make, range(1, crowd.config.frames + 1), workers
+        )
+        for frame, found in finished:
+            if writer is not None:
+                writer.write(frame, found)
+            if progress is not None:
+                progress(frame, crowd.config.frames)
+
+
+def _write_jpeg(path: Path, drawn: RenderedFrame) -> None:
+    """Encode and write one picture; OpenCV wants BGR."""
+    settings = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+    encoded, content = cv2.imencode(".jpg", drawn.image[..., ::-1], settings)
+    if not encoded:
+        raise OSError(f"{path}: expected OpenCV to encode a JPEG, got a failure")
+    path.write_bytes(content.tobytes())
+
+
+def exact_masks(drawn: RenderedFrame, annotations: Annotations) -> dict[int, Mask]:
+    """The visible pixels of all figures of a frame; wholly hidden ones have none.
+
+    Returns:
+        Track id → mask, by rising track id.
+    """
+    rows = annotations.rows_of(drawn.index)
+    boxes = annotations.boxes_xywh[rows].tolist()
+    tracks = annotations.track_ids[rows].tolist()
+    kinds = annotations.class_ids[rows].tolist()
+    height, width = drawn.ids.shape
+    masks = {}
+    for (left, top, wide, tall), track, kind in zip(boxes, tracks, kinds, strict=True):
+        # Rounding may put a pixel of a figure just outside its box.
+        x1, y1 = max(left - 1, 0), max(top - 1, 0)
+        part = drawn.ids[y1 : top + tall + 1, x1 : left + wide + 1] == track
+        if part.any():
+            counts = _encode_part(part, x1, y1, (height, width))
+            masks[track] = Mask(
+                height=height,
+                width=width,
+                counts=counts,
+                class_id=kind,
+                method=MASK_METHOD,
+            )
+    return masks
+
+
+def _encode_part(part: NDArray[np.bool_], left: int, top: int, size: tuple[int, int]) -> bytes:
+    """Run lengths of a mask that is empty outside `part`, without making the whole of it.
+
+    COCO counts pixels down the columns.
+    """
+    height, width = size
+    rows, columns = part.shape
+    framed = np.zeros((columns, rows + 2), dtype=np.int8)
+    framed[:, 1:-1] = part.T
+    change = np.diff(framed, axis=1)
+    column, row = np.nonzero(change)
+    places = (column + left) * height + row + top
+    # A run to the last row goes on in the first row of the next column: no change there.
+    again = np.flatnonzero(places[1:] == places[:-1])
+    places = np.delete(places, np.concatenate([again, again + 1]))
+    counts = np.diff(np.concatenate([[0], places, [height * width]]))
+    if counts[-1] == 0:
+        counts = counts[:-1]
+    compressed = coco.frPyObjects({"size": [height, width], "counts": counts.tolist()}, *size)
+    encoded: bytes = compressed["counts"]
+    return encoded

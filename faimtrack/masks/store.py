@@ -1,0 +1,357 @@
+"""Instance masks on disk: one Parquet file a sequence, one row a mask.
+
+Columns: `frame` (int32, from 1), `track_id` (int32), `class_id` (int16), `height` and `width` of
+the frame in pixels (int32), `counts` (binary, COCO's compressed run lengths), `method` (string:
+how the mask came about) and `quality` (float32, 0 to 1, as the method judges it). Rows are in
+order of their frames. The file's metadata hold a format version and whatever the writer adds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from pycocotools import mask as coco
+
+from faimtrack.atomic import atomic_file
+from faimtrack.structures import RunLengthMask
+
+FORMAT_VERSION = 1
+"""Raised whenever older readers would misunderstand a file."""
+
+_VERSION_KEY = b"faimtrack.mask_store.version"
+_METADATA_KEY = b"faimtrack.mask_store.metadata"
+_ROWS_A_GROUP = 4096
+_SCHEMA = pa.schema(
+    [
+        pa.field("frame", pa.int32(), nullable=False),
+        pa.field("track_id", pa.int32(), nullable=False),
+        pa.field("class_id", pa.int16(), nullable=False),
+        pa.field("height", pa.int32(), nullable=False),
+        pa.field("width", pa.int32(), nullable=False),
+        pa.field("counts", pa.binary(), nullable=False),
+        pa.field("method", pa.dictionary(pa.int32(), pa.string()), nullable=False),
+        pa.field("quality", pa.float32(), nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mask:
+    """The visible pixels of one object in one frame.
+
+    Attributes:
+        height, width: Of the frame, in pixels.
+        counts: COCO's compressed run lengths.
+        class_id: Index into the writer's class names.
+        method: How the mask came about, such as `simulator`.
+        quality: 0 to 1, as the method judges it.
+
+    Raises:
+        ValueError: A value is out of its range, or the run lengths do not fill the frame.
+    """
+
+    height: int
+    width: int
+    counts: bytes
+    class_id: int = 0
+    method: str = "unknown"
+    quality: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.height < 1 or self.width < 1:
+            raise ValueError(f"mask: expected a size above 0, got {self.width}x{self.height}")
+        if not 0 <= self.quality <= 1:
+            raise ValueError(f"mask: expected a quality from 0 to 1, got {self.quality}")
+        lengths = _run_lengths(self.counts)
+        if lengths is None or sum(lengths) != self.height * self.width or min(lengths) < 0:
+            raise ValueError(
+                f"mask: expected run lengths of {self.width}x{self.height} pixels, got others"
+            )
+
+    @classmethod
+    def encode(
+        cls,
+        pixels: NDArray[np.bool_],
+        *,
+        class_id: int = 0,
+        method: str = "unknown",
+        quality: float = 1.0,
+    ) -> Mask:
+        """Make a mask from `pixels`, `(height, width)` bool."""
+        if pixels.ndim != 2:
+            raise ValueError(f"mask: expected shape (height, width), got {pixels.shape}")
+        encoded = coco.encode(np.asfortranarray(pixels, dtype=np.uint8))
+        return cls(
+            height=pixels.shape[0],
+            width=pixels.shape[1],
+            counts=encoded["counts"],
+            class_id=class_id,
+            method=method,
+            quality=quality,
+        )
+
+    @property
+    def rle(self) -> RunLengthMask:
+        """As pycocotools and `Detections.masks` want it."""
+        return {"size": [self.height, self.width], "counts": self.counts}
+
+    @property
+    def area(self) -> int:
+        """Number of pixels."""
+        return int(coco.area(self.rle))
+
+    @property
+    def box_xywh(self) -> tuple[float, float, float, float]:
+        """Left, top, width, height in pixels of the tightest box; zeros for an empty mask."""
+        left, top, width, height = coco.toBbox(self.rle).tolist()
+        return left, top, width, height
+
+    def decode(self) -> NDArray[np.bool_]:
+        """`(height, width)` bool."""
+        pixels: NDArray[np.bool_] = coco.decode(self.rle).astype(bool)
+        return pixels
+
+
+def _run_lengths(counts: bytes) -> list[int] | None:
+    """The runs of COCO's compressed form, or None if the text is cut or foreign to it.
+
+    pycocotools trusts its input and reads and writes outside memory for runs that do not fit,
+    so that what comes from a file is measured here first.
+    """
+    lengths: list[int] = []
+    value = shift = 0
+    for byte in counts:
+        digit = byte - 48
+        if not 0 <= digit < 64 or shift > 50:
+            return None
+        value |= (digit & 31) << shift
+        shift += 5
+        if digit & 32:
+            continue
+        if digit & 16:
+            value -= 1 << shift
+        lengths.append(value + lengths[-2] if len(lengths) > 2 else value)
+        value = shift = 0
+    return None if shift or not lengths else lengths
+
+
+class MaskStoreWriter:
+    """Writes masks frame by frame; the file appears when the `with` block ends without an error.
+
+    Example:
+        >>> import numpy as np, tempfile, pathlib
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "masks.parquet"
+        >>> with MaskStoreWriter(path) as writer:
+        ...     writer.write(1, {7: Mask.encode(np.ones((2, 3), dtype=bool))})
+        >>> MaskStore.open(path).frame(1)[7].area
+        6
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, metadata: Mapping[str, object] | None = None
+    ) -> None:
+        """Prepare to write.
+
+        Args:
+            path: The file; one that is there is replaced when the new one is whole.
+            metadata: JSON values to keep with the masks, such as their source and class names.
+        """
+        self._path = Path(path)
+        self._metadata = dict(metadata or {})
+        self._stack = ExitStack()
+        self._rows: list[tuple[int, int, Mask]] = []
+        self._last_frame = 0
+
+    def __enter__(self) -> MaskStoreWriter:
+        schema = _SCHEMA.with_metadata(
+            {
+                _VERSION_KEY: str(FORMAT_VERSION).encode(),
+                _METADATA_KEY: json.dumps(self._metadata, sort_keys=True).encode(),
+            }
+        )
+        with ExitStack() as stack:
+            temporary = stack.enter_context(atomic_file(self._path))
+            self._writer = stack.enter_context(
+                pq.ParquetWriter(temporary, schema, compression="zstd")
+            )
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                self._flush()
+        except BaseException as failure:
+            if not self._stack.__exit__(type(failure), failure, failure.__traceback__):
+                raise
+        else:
+            self._stack.__exit__(kind, error, trace)
+
+    def write(self, frame: int, masks: Mapping[int, Mask]) -> None:
+        """Add the masks of one frame: track id → mask. Frames must come in rising order.
+
+        Raises:
+            ValueError: The frame does not come after the last one.
+        """
+        if frame <= self._last_frame:
+            raise ValueError(
+                f"{self._path}: expected a frame after {self._last_frame}, got {frame}"
+            )
+        self._last_frame = frame
+        self._rows.extend((frame, track, mask) for track, mask in masks.items())
+        if len(self._rows) >= _ROWS_A_GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        if not self._rows:
+            return
+        frames, tracks, masks = zip(*self._rows, strict=True)
+        columns = {
+            "frame": frames,
+            "track_id": tracks,
+            **{
+                name: [getattr(mask, name) for mask in masks]
+                for name in ("class_id", "height", "width", "counts", "method", "quality")
+            },
+        }
+        arrays = [pa.array(columns[field.name], field.type) for field in _SCHEMA]
+        self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._writer.schema))
+        self._rows.clear()
+
+
+class MaskStore:
+    """Reads the masks of one file, a row group at a time."""
+
+    def __init__(self, path: Path, file: pq.ParquetFile, metadata: dict[str, object]) -> None:
+        self._path = path
+        self._file = file
+        self._group = -1
+        self._table: dict[str, list[object]] = {}
+        self.metadata = metadata
+        self._spans = [self._span(group) for group in range(file.metadata.num_row_groups)]
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> MaskStore:
+        """Open a file.
+
+        Raises:
+            ValueError: It is no mask store, or not a whole one.
+            OSError: It cannot be read.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: expected a mask store, got no such file")
+        try:
+            file = pq.ParquetFile(path)
+        except (pa.ArrowException, OSError) as error:
+            raise ValueError(f"{path}: expected a whole Parquet file: {_line(error)}") from error
+        schema = file.schema_arrow
+        found = schema.metadata or {}
+        if _VERSION_KEY not in found:
+            raise ValueError(f"{path}: expected a mask store, got another Parquet file")
+        if found[_VERSION_KEY] != str(FORMAT_VERSION).encode():
+            came = found[_VERSION_KEY].decode(errors="replace")
+            raise ValueError(f"{path}: expected mask store version {FORMAT_VERSION}, got {came}")
+        for field in _SCHEMA:
+            if field.name not in schema.names or schema.field(field.name).type != field.type:
+                raise ValueError(f"{path}: expected a column {field.name} of {field.type}")
+        try:
+            metadata = json.loads(found.get(_METADATA_KEY, b"{}"))
+        except ValueError as error:
+            raise ValueError(f"{path}: expected metadata in JSON: {error}") from error
+        return cls(path, file, metadata)
+
+    def __len__(self) -> int:
+        """Number of masks."""
+        return int(self._file.metadata.num_rows)
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._file.close()
+
+    def __enter__(self) -> MaskStore:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def frames(self) -> list[int]:
+        """The frames that have masks, rising."""
+        try:
+            column = self._file.read(columns=["frame"])["frame"]
+        except (pa.ArrowException, OSError) as error:
+            raise ValueError(f"{self._path}: expected readable masks: {_line(error)}") from error
+        return sorted(set(column.to_pylist()))
+
+    def frame(self, index: int) -> dict[int, Mask]:
+        """The masks of one frame: track id → mask; empty if there are none.
+
+        Raises:
+            ValueError: The file is damaged where the frame should be.
+        """
+        masks: dict[int, Mask] = {}
+        for group, (first, last) in enumerate(self._spans):
+            if first <= index <= last:
+                masks.update(self._masks_in(group, index))
+        return masks
+
+    def __iter__(self) -> Iterator[tuple[int, dict[int, Mask]]]:
+        """All frames that have masks, in order, each with its masks."""
+        for index in self.frames:
+            yield index, self.frame(index)
+
+    def _span(self, group: int) -> tuple[int, int]:
+        """The first and the last frame of a row group."""
+        column = self._file.schema_arrow.get_field_index("frame")
+        statistics = self._file.metadata.row_group(group).column(column).statistics
+        if statistics is None or not statistics.has_min_max:
+            raise ValueError(f"{self._path}: expected statistics of frames in row group {group}")
+        return int(statistics.min), int(statistics.max)
+
+    def _masks_in(self, group: int, index: int) -> dict[int, Mask]:
+        table = self._load(group)
+        masks: dict[int, Mask] = {}
+        for row, frame in enumerate(table["frame"]):
+            if frame != index:
+                continue
+            values = {name: table[name][row] for name in _SCHEMA.names}
+            track = values.pop("track_id")
+            del values["frame"]
+            try:
+                masks[track] = Mask(**values)  # type: ignore[arg-type, index]
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"{self._path}: frame {index}, track {track}: {error}") from error
+        return masks
+
+    def _load(self, group: int) -> dict[str, list[object]]:
+        """A row group as lists; the last one read stays in memory."""
+        if group != self._group:
+            try:
+                self._table = self._file.read_row_group(group).to_pydict()
+            except (pa.ArrowException, OSError) as error:
+                raise ValueError(
+                    f"{self._path}: expected readable masks: {_line(error)}"
+                ) from error
+            self._group = group
+        return self._table
+
+
+def _line(error: BaseException) -> str:
+    """The first line of a message."""
+    return str(error).strip().partition("\n")[0]
