@@ -232,9 +232,9 @@ def test_frame_numbers_start_at_one(index):
     ],
 )
 def test_an_image_that_is_not_rgb_bytes_is_refused(image):
-    with pytest.raises(ValueError, match="image: expected .* uint8 RGB"):
+    with pytest.raises(ValueError, match=r"image: expected .* uint8 RGB"):
         Frame(1, image=image)
-    with pytest.raises(ValueError, match="image: expected .* uint8 RGB"):
+    with pytest.raises(ValueError, match=r"image: expected .* uint8 RGB"):
         _ = Frame(1, load=lambda: image).image
 
 
@@ -244,5 +244,5 @@ def test_frames_of_mere_detections_have_numbers_times_and_sizes():
     assert [frame.index for frame in frames] == [1, 2, 3]
     assert [frame.time_s for frame in frames] == [0.0, 0.1, 0.2]
     assert frames[0].size == (640, 480)
-    bare = list(iterate_frames(1))[0]
+    bare = next(iterate_frames(1))
     assert (bare.time_s, bare.size) == (None, None)

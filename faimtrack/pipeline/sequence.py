@@ -114,7 +114,8 @@ def _run(task: SequenceTask, source: FrameSource, report: Report | None) -> Pipe
         with contextlib.ExitStack() as files:
             sinks: list[Sink] = []
             if task.video is not None:
-                sinks.append(files.enter_context(_video(task.video, source, detector.class_names)))
+                named = () if len(recipe.settings.classes) == 1 else detector.class_names
+                sinks.append(files.enter_context(_video(task.video, source, named)))
             sinks.append(files.enter_context(result))
             if report is not None:
                 sinks.append(Progress(lambda done: report(done, info.frame_count)))
@@ -134,7 +135,7 @@ def _run(task: SequenceTask, source: FrameSource, report: Report | None) -> Pipe
 def _video(path: Path, source: FrameSource, class_names: tuple[str, ...]) -> TrackVideo:
     from faimtrack.drawing import TrackDrawer
 
-    return TrackVideo(path, source.info.frame_rate, TrackDrawer(class_names=class_names).draw)
+    return TrackVideo(path, source.info.frame_rate, TrackDrawer(class_names).draw)
 
 
 def describe(error: BaseException) -> str:

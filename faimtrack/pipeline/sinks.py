@@ -12,8 +12,8 @@ from faimtrack.motfile import format_tracks
 from faimtrack.structures import Detections, Frame, Image, Tracks
 from faimtrack.video import VideoWriter
 
-Draw = Callable[[Frame, Detections, Tracks], Image]
-"""Gives the annotated picture of one frame; the frame's own pixels stay as they are."""
+Draw = Callable[[Image, Tracks], Image]
+"""Gives the annotated picture of one frame after the other; the given pixels stay as they are."""
 
 DEFAULT_FRAME_RATE = 25.0
 """Of videos made from images that come without a rate, frames per second."""
@@ -117,7 +117,7 @@ class TrackVideo:
         time_s = None
         if frame.time_s is not None and self._start_s is not None:
             time_s = frame.time_s - self._start_s
-        self._writer.write(self._draw(frame, detections, tracks), time_s=time_s)
+        self._writer.write(self._draw(frame.image, tracks), time_s=time_s)
         self._frames += 1
 
     def __exit__(
