@@ -18,6 +18,9 @@ from faimtrack.video.counting import count_packets, declared_count
 from faimtrack.video.sources import FrameSource, refuse_split, split_of
 
 _LIVE_SCHEMES = ("rtmp", "rtmps", "rtp", "rtsp", "rtsps", "srt", "udp")
+# By FFmpeg's number; the others are as good as never met, and left to PyAV.
+_MATRICES = {1: "ITU709", 4: "FCC", 5: "ITU601", 6: "ITU601", 7: "SMPTE240M"}
+_LEAST_STEP_S = 1e-4
 _CONNECT_TIMEOUT_S = 10.0
 _READ_TIMEOUT_S = 30.0
 
@@ -27,7 +30,7 @@ class VideoFile(FrameSource):
 
     Frames are decoded in order while iterating; their conversion to RGB waits until the pixels
     are asked for. Times are the video's own, from 0 at its first frame, so a variable frame rate
-    stays what it is. The display matrix (a phone held upright) is applied.
+    stays what it is; where a damaged file repeats a time, they still grow, by 0.1 ms. The display matrix (a phone held upright) is applied.
     """
 
     def __init__(self, source: str | Path, *, split: SplitName = "full") -> None:
@@ -87,7 +90,7 @@ class VideoFile(FrameSource):
         run.expected = self._expected or 0
         size = _upright_size(run.first)
         stop = None if self._frames is None or self._split != "train-half" else self._frames.stop
-        index = 0
+        index, last_s = 0, -_LEAST_STEP_S
         for index, picture in enumerate(itertools.chain([run.first], run.rest), 1):
             if index == stop:
                 return
@@ -99,9 +102,12 @@ class VideoFile(FrameSource):
                     f"{self._name}: expected {size[0]} x {size[1]} pixels as frame 1 has, "
                     f"got {came[0]} x {came[1]} in frame {index}"
                 )
+            time_s = self._time_s(run.first, picture, run.stream.time_base, index)
+            if time_s is not None:
+                time_s = last_s = max(time_s, last_s + _LEAST_STEP_S)
             yield Frame(
                 index,
-                time_s=self._time_s(run.first, picture, run.stream.time_base, index),
+                time_s=time_s,
                 load=_Picture(picture),
                 size=size,
             )
@@ -221,7 +227,12 @@ class _Picture:
         self._picture = picture
 
     def __call__(self) -> Image:
-        image = self._picture.to_ndarray(format="rgb24")
+        # Told, because PyAV before 17 takes everything for BT.601 unless the two differ.
+        matrix = _MATRICES.get(int(self._picture.colorspace))
+        other = "ITU601" if matrix in ("ITU709", "SMPTE240M", "FCC") else None
+        image = self._picture.reformat(
+            format="rgb24", src_colorspace=matrix, dst_colorspace=other
+        ).to_ndarray()
         is_transposed, is_mirrored, is_flipped = _orientation(self._picture)
         if is_transposed:
             image = image.transpose(1, 0, 2)

@@ -50,17 +50,18 @@ def test_a_source_can_be_iterated_again(make_video):
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
 
 
-def test_pixels_equal_those_of_opencv(shared_data):
+@pytest.mark.parametrize("name", ["snakeboard", "juggle", "mot17-04-8frames"])
+def test_pixels_equal_those_of_opencv(shared_data, name):
     import cv2
 
-    path = shared_data / "video" / "snakeboard.mp4"
+    path = shared_data / "video" / f"{name}.mp4"
     capture = cv2.VideoCapture(str(path))
     with open_source(path) as source:
         for frame in source:
             is_there, bgr = capture.read()
             assert is_there
             assert np.array_equal(frame.image, bgr[:, :, ::-1]), frame
-            if frame.index == 20:
+            if frame.index == 8:
                 break
 
 
@@ -82,6 +83,16 @@ def test_times_start_at_zero_where_the_video_s_do_not(make_video):
     with open_source(make_video("late.mkv", count=6, ticks=ticks)) as source:
         times = [frame.time_s for frame in source]
     assert times == pytest.approx([0.04 * i for i in range(6)])
+
+
+def test_times_that_a_damaged_video_repeats_still_grow(make_video, monkeypatch):
+    from faimtrack.video.files import VideoFile
+
+    path = make_video(count=6)
+    monkeypatch.setattr(VideoFile, "_time_s", lambda *_: 0.0)
+    with open_source(path) as source:
+        times = [frame.time_s for frame in source]
+    assert times == pytest.approx([0, 1e-4, 2e-4, 3e-4, 4e-4, 5e-4])
 
 
 def test_halves_of_a_video_keep_full_numbers_and_cover_it(make_video, colour_of):
@@ -131,6 +142,8 @@ def test_rotation_metadata_is_applied(make_video, turn):
 def test_rotation_agrees_with_pyav_s_own_angle(make_video):
     import av
 
+    if not hasattr(av.VideoFrame, "rotation"):
+        pytest.skip("this PyAV is older than 15 and tells no angle")
     path = make_video(count=1, size=(96, 64))
     _corner_video(path)
     _write_matrix(path, 0, 1, -1, 0)
