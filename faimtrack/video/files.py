@@ -30,7 +30,8 @@ class VideoFile(FrameSource):
 
     Frames are decoded in order while iterating; their conversion to RGB waits until the pixels
     are asked for. Times are the video's own, from 0 at its first frame, so a variable frame rate
-    stays what it is; where a damaged file repeats a time, they still grow, by 0.1 ms. The display matrix (a phone held upright) is applied.
+    stays what it is; where a damaged file repeats a time, they still grow, by 0.1 ms. The display
+    matrix (a phone held upright) is applied.
     """
 
     def __init__(self, source: str | Path, *, split: SplitName = "full") -> None:
