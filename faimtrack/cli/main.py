@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 import faimtrack
+from faimtrack.errors import describe_error
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -167,9 +168,7 @@ def _describe(error: BaseException) -> str:
         return f"{error.name or 'a library'} cannot be loaded: {' '.join(str(error).split())}"
     if isinstance(error, ModuleNotFoundError):
         return f"{error.name} is not installed: pip install 'faimtrack[torch]' has everything"
-    from faimtrack.pipeline.sequence import describe
-
-    text = describe(error)
+    text = describe_error(error)
     if isinstance(error, (ValueError, OSError, MemoryError)):
         return text
     return f"{text} (this is a fault of faimtrack; FAIMTRACK_DEBUG=1 shows where)"

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from faimtrack.errors import describe_error
 from faimtrack.pipeline.inputs import SequenceTask
-from faimtrack.pipeline.sequence import SequenceResult, describe, track_sequence
+from faimtrack.pipeline.sequence import SequenceResult, track_sequence
 
 _LOG = logging.getLogger(__name__)
 _REPORT_EVERY_S = 0.1
@@ -79,7 +80,7 @@ def _outcome(task: SequenceTask, report: ManyReport) -> SequenceOutcome:
             import traceback
 
             return SequenceOutcome(task=task, error=traceback.format_exc().rstrip())
-        return SequenceOutcome(task=task, error=describe(error))
+        return SequenceOutcome(task=task, error=describe_error(error))
     return SequenceOutcome(task=task, result=result)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from faimtrack.errors import describe_error
 from faimtrack.pipeline.inputs import SequenceTask, make_detector, tracks_record, video_record
 from faimtrack.pipeline.run import PipelineSummary, Sink, run_pipeline
 from faimtrack.pipeline.sinks import Progress, TrackFile, TrackVideo
@@ -37,7 +38,7 @@ class SequenceResult:
     notes: tuple[str, ...] = ()
 
 
-class SequenceStopped(Exception):
+class SequenceStopped(ValueError):
     """A sequence that could not be finished; its one line says what was saved."""
 
 
@@ -125,7 +126,7 @@ def _run(task: SequenceTask, source: FrameSource, report: Report | None) -> Pipe
     except Exception as error:
         if result.last_frame:
             raise SequenceStopped(
-                f"{describe(error)}; frames {result.first_frame} to {result.last_frame} are kept "
+                f"{describe_error(error)}; frames {result.first_frame} to {result.last_frame} are kept "
                 f"in {result.partial_path}"
             ) from error
         raise
@@ -136,20 +137,3 @@ def _video(path: Path, source: FrameSource, class_names: tuple[str, ...]) -> Tra
     from faimtrack.drawing import TrackDrawer
 
     return TrackVideo(path, source.info.frame_rate, TrackDrawer(class_names).draw)
-
-
-def describe(error: BaseException) -> str:
-    """An error in one line: what a person can act on, without numbers of the system.
-
-    >>> describe(FileNotFoundError(2, "No such file or directory", "det.txt"))
-    'det.txt: No such file or directory'
-    """
-    if isinstance(error, OSError) and error.strerror and error.errno is not None:
-        names = [str(name) for name in (error.filename, error.filename2) if name is not None]
-        return f"{' -> '.join(names)}: {error.strerror}" if names else error.strerror
-    text = " ".join(str(error).split())
-    if isinstance(error, (ValueError, OSError, SequenceStopped)) and text:
-        return text
-    if isinstance(error, MemoryError):
-        return "out of memory"
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

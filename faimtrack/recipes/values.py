@@ -15,14 +15,18 @@ from pydantic import TypeAdapter, ValidationError
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The known name that looks most like `name`.
+    """The known name that looks most like `name`; one that contains it comes first.
 
     >>> nearest("track_treshold", ["max_age", "track_threshold"])
     'track_threshold'
     """
-    return max(
-        known, key=lambda other: difflib.SequenceMatcher(None, name.lower(), other.lower()).ratio()
-    )
+    name = name.lower()
+
+    def likeness(other: str) -> tuple[bool, float]:
+        matcher = difflib.SequenceMatcher(None, name, other.lower())
+        return len(name) > 2 and name in other.lower(), matcher.ratio()
+
+    return max(known, key=likeness)
 
 
 def field_types(config_class: type) -> dict[str, Any]:

@@ -1,0 +1,24 @@
+"""Errors in one line, for people."""
+
+from __future__ import annotations
+
+
+def describe_error(error: BaseException) -> str:
+    """An error in one line: what a person can act on, without numbers of the system.
+
+    The type is named where the text alone would not be understood.
+
+    >>> describe_error(FileNotFoundError(2, "No such file or directory", "det.txt"))
+    'det.txt: No such file or directory'
+    >>> describe_error(KeyError("width"))
+    "KeyError: 'width'"
+    """
+    if isinstance(error, OSError) and error.strerror and error.errno is not None:
+        names = [str(name) for name in (error.filename, error.filename2) if name is not None]
+        return f"{' -> '.join(names)}: {error.strerror}" if names else error.strerror
+    text = " ".join(str(error).split())
+    if isinstance(error, (ValueError, OSError)) and text:
+        return text
+    if isinstance(error, MemoryError):
+        return "out of memory"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
