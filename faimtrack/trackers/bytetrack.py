@@ -35,7 +35,7 @@ class ByteTrackConfig(PresetConfig):
         0.6, "Detections from this score on are strong.", unit="score", low=0, high=1
     )
     low_threshold: float = parameter(
-        0.1, "Detections below this score are dropped.", unit="score", low=0, high=1
+        0.1, "Detections up to this score are dropped.", unit="score", low=0, high=1
     )
     new_track_threshold: float = parameter(
         0.7, "A strong detection that nobody takes starts a track from this score on.",
@@ -53,6 +53,10 @@ class ByteTrackConfig(PresetConfig):
     duplicate_threshold: float = parameter(
         0.15, "A tracked and a lost track nearer than this are one: the younger goes.",
         unit="1 − IoU", low=0, high=1,
+    )  # fmt: skip
+    pixel_offset: float = parameter(
+        1.0, "Added to widths and heights in the IoU; 1 counts the pixels at both ends.",
+        unit="px", low=0,
     )  # fmt: skip
     fuse_score: bool = parameter(
         True, "Multiply the IoU with a strong detection by its score (off for MOT20)."
@@ -161,12 +165,11 @@ class ByteTrack(RowTracker):
 
     def _split(self, candidates: Candidates) -> tuple[Candidates, Candidates]:
         """Strong and weak detections."""
-        high, low = self.config.track_threshold, self.config.low_threshold
-        scores = candidates.scores
-        if self.config.published_quirks:
-            # A score equal to a threshold belongs to neither side.
-            return candidates[scores > high], candidates[(scores > low) & (scores < high)]
-        return candidates[scores >= high], candidates[(scores >= low) & (scores < high)]
+        scores, threshold = candidates.scores, self.config.track_threshold
+        weak = (scores > self.config.low_threshold) & (scores < threshold)
+        # In the authors' code a score equal to the threshold belongs to neither side.
+        strong = scores > threshold if self.config.published_quirks else scores >= threshold
+        return candidates[strong], candidates[weak]
 
     def _predict(self, pool: Rows, tracked_count: int, newborn: Rows, steps: float) -> None:
         """Move the tracks on; those lost (from `tracked_count` on) neither grow nor shrink."""
@@ -194,9 +197,7 @@ class ByteTrack(RowTracker):
     def _overlaps(
         self, first: NDArray[np.float64], second: NDArray[np.float64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-        # The authors' Cython helper counts pixels, both ends included.
-        offset = 1.0 if self.config.published_quirks else 0.0
-        return overlapping_pairs(first, second, pixel_offset=offset)
+        return overlapping_pairs(first, second, pixel_offset=self.config.pixel_offset)
 
     def _take(self, tracks: Rows, rows: NDArray[np.int64], taken: Candidates) -> None:
         """Give each of some tracks its detection."""

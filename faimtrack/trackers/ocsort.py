@@ -53,7 +53,7 @@ class OcSortConfig(SortConfig):
         False, "Match who is left with the weak detections too, as ByteTrack does."
     )
     low_threshold: float = parameter(
-        0.1, "Detections below this score are no weak ones either.", unit="score", low=0, high=1
+        0.1, "Detections up to this score are no weak ones either.", unit="score", low=0, high=1
     )
 
     _presets: ClassVar[dict[str, dict[str, Any]]] = {
@@ -120,7 +120,9 @@ class OcSort(SortFamily):
         strong = strong[left_over(len(strong), columns)]
 
         if config.use_weak:
-            weak = candidates[self._is_weak(candidates)]
+            scores = candidates.scores
+            is_weak = (scores > config.low_threshold) & (scores < config.detection_threshold)
+            weak = candidates[is_weak]
             missed, _ = self._rematch(missed, predicted[missed], weak, steps)
 
         # Last round: overlap with where a track was last seen (OCR).
@@ -134,12 +136,6 @@ class OcSort(SortFamily):
         answer = self._answer(shown, shown["observation"].copy())
         self._expire()
         return answer
-
-    def _is_weak(self, candidates: Candidates) -> NDArray[np.bool_]:
-        low, high = self.config.low_threshold, self.config.detection_threshold
-        if self.config.published_quirks:
-            return (candidates.scores > low) & (candidates.scores < high)
-        return candidates.scores < high
 
     def _begin(self, candidates: Candidates) -> Rows:
         begun = super()._begin(candidates)
