@@ -75,6 +75,7 @@ class Timing:
     version: str
     answers_a_frame: float = 0.0
     rounds_ms: list[float] = field(default_factory=list)
+    wall_ms: list[float] = field(default_factory=list)
     ratios: list[float] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
@@ -86,6 +87,7 @@ class Timing:
             "version": self.version,
             "answers_a_frame": round(self.answers_a_frame, 1),
             "rounds_ms": [round(value, 4) for value in self.rounds_ms],
+            "rounds_wall_ms": [round(value, 4) for value in self.wall_ms],
             "median_ms": round(statistics.median(self.rounds_ms), 4),
             "median_ratio": round(statistics.median(self.ratios), 3) if self.ratios else None,
             "least_ratio": round(min(self.ratios), 3) if self.ratios else None,
@@ -118,6 +120,7 @@ def time_scenario(
                     name, Timing(tracker, scenario.name, name, answer["version"])
                 )
                 timing.rounds_ms.append(answer["ms"])
+                timing.wall_ms.append(answer["wall_ms"])
                 timing.answers_a_frame = answer["answers"]
                 if OURS in answers:
                     timing.ratios.append(answer["ms"] / answers[OURS]["ms"])
@@ -125,7 +128,7 @@ def time_scenario(
 
 
 def print_timings(scenario: Scenario, tracker: str, timings: Sequence[Timing]) -> None:
-    """One table: milliseconds are this machine's, the ratio is to faimtrack in the same round."""
+    """One table: milliseconds of processor time, and their ratio to faimtrack's in its round."""
     print(f"\n{tracker} on {scenario.name} ({scenario.mean_detections:.1f} detections a frame)")
     heads = f"{'contestant':<20}{'version':<12}{'ms/frame':>9}{'times ours':>12}{'range':>16}"
     print(f"  {heads}  rounds")
