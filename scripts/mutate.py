@@ -20,7 +20,12 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parent.parent
 TRACKER_TESTS = ("tests/trackers",)
 EVAL_TESTS = ("tests/eval",)
-FILE_TESTS = ("faimtrack/motfile.py", "tests/test_motfile.py", "tests/eval", "tests/pipeline")
+FILE_TESTS = (
+    "faimtrack/motfile/sequence.py",
+    "tests/test_motfile.py",
+    "tests/eval",
+    "tests/pipeline",
+)
 _NO_TESTS_COLLECTED = 5
 
 
@@ -51,8 +56,8 @@ MUTATIONS = (
     _tracker(
         "ByteTrack: IoU without the +1 of whole pixels",
         "bytetrack",
-        "offset = 1.0 if self.config.published_quirks else 0.0",
-        "offset = 0.0",
+        "pixel_offset=self.config.pixel_offset)",
+        "pixel_offset=0.0)",
     ),
     _tracker(
         "ByteTrack: lost tracks go on growing",
@@ -140,14 +145,14 @@ MUTATIONS = (
     ),
     Mutation(
         "Half split: validation starts a frame early",
-        "faimtrack/motfile.py",
+        "faimtrack/motfile/sequence.py",
         "min(frame_count // 2 + 1, frame_count)",
         "min(frame_count // 2, frame_count)",
         FILE_TESTS,
     ),
     Mutation(
         "Numbering: rows that count from 1 are shifted one frame too far",
-        "faimtrack/motfile.py",
+        "faimtrack/motfile/sequence.py",
         'shift = frames.start - 1 if numbering == "from-1" else 0',
         'shift = frames.start if numbering == "from-1" else 0',
         FILE_TESTS,
