@@ -164,7 +164,11 @@ class Detections(_Rows):
         }
 
     def to_supervision(self) -> Any:
-        """The same detections as a `supervision.Detections` (masks are left out)."""
+        """The same detections as a `supervision.Detections` (masks are left out).
+
+        Raises:
+            ImportError: supervision is not installed (`pip install 'faimtrack[supervision]'`).
+        """
         import supervision
 
         return supervision.Detections(
