@@ -122,7 +122,7 @@ def test_classes_can_be_set_as_a_list():
     ],
 )
 def test_an_override_that_means_nothing_is_one_line_that_says_what_would(override, message):
-    with pytest.raises(ValueError, match="expected|unknown") as caught:
+    with pytest.raises(ValueError, match=r"expected|unknown") as caught:
         resolve_recipe(overrides=[override])
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)

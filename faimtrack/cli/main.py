@@ -113,16 +113,20 @@ def run(arguments: list[str] | None = None) -> NoReturn:
     Status 0: all well. 1: something failed. 2: the command itself makes no sense. 130: Ctrl-C.
     FAIMTRACK_DEBUG=1 in the environment shows tracebacks.
     """
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        status = typer.main.get_command(_app).main(
-            args=arguments, prog_name="faimtrack", standalone_mode=False
-        )
+        # Not its `main`: versions of typer differ in what they make of Ctrl-C there.
+        command = typer.main.get_command(_app)
+        with command.make_context("faimtrack", list(arguments)) as context:
+            command.invoke(context)
         sys.stdout.flush()
+    except typer.Exit as end:
+        sys.exit(end.exit_code)
     except BaseException as error:
         if os.environ.get("FAIMTRACK_DEBUG") == "1" and not isinstance(error, SystemExit):
             raise
         sys.exit(_status_of(error))
-    sys.exit(status if isinstance(status, int) else 0)
+    sys.exit(0)
 
 
 # The classes that typer builds its errors on; where they live differs between its versions.
@@ -138,10 +142,8 @@ def _status_of(error: BaseException) -> int:
     """Say what went wrong in one line; the exit status that belongs to it."""
     if isinstance(error, SystemExit):
         raise error
-    if isinstance(error, typer.Exit):
-        return int(error.exit_code)
     if isinstance(error, (KeyboardInterrupt, typer.Abort)):
-        _complain(str(error) or "interrupted")
+        _complain("interrupted; --resume does the rest")
         return EXIT_INTERRUPTED
     if isinstance(error, BrokenPipeError):
         # Whoever read our output has seen enough; closing stdout must not complain once more.

@@ -115,6 +115,7 @@ def _run(task: SequenceTask, source: FrameSource, report: Report | None) -> Pipe
         with contextlib.ExitStack() as files:
             sinks: list[Sink] = []
             if task.video is not None:
+                # One class asked for needs no label.
                 named = () if len(recipe.settings.classes) == 1 else detector.class_names
                 sinks.append(files.enter_context(_video(task.video, source, named)))
             sinks.append(files.enter_context(result))
@@ -124,12 +125,12 @@ def _run(task: SequenceTask, source: FrameSource, report: Report | None) -> Pipe
             if not summary.frames:
                 raise ValueError(f"{task.source}: expected frames, got none")
     except Exception as error:
-        if result.last_frame:
-            raise SequenceStopped(
-                f"{describe_error(error)}; frames {result.first_frame} to {result.last_frame} are kept "
-                f"in {result.partial_path}"
-            ) from error
-        raise
+        if not result.last_frame:
+            raise
+        raise SequenceStopped(
+            f"{describe_error(error)}; frames {result.first_frame} to {result.last_frame} are "
+            f"kept in {result.partial_path}"
+        ) from error
     return summary
 
 
