@@ -57,6 +57,8 @@ def crowd(
     ] = False,
 ) -> None:
     """Make a synthetic crowd in MOT20 layout: pictures, annotations, masks, detections."""
+    if output.exists() and not overwrite:
+        raise FileExistsError(f"{output}: already there; --overwrite replaces it")
     chosen: dict[str, Any] = {
         "seed": seed,
         "frames": frames,

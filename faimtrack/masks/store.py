@@ -12,18 +12,14 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
-from pycocotools import mask as coco
 
 from faimtrack.atomic import atomic_file
-from faimtrack.structures import RunLengthMask
+from faimtrack.masks.mask import Mask
 
 FORMAT_VERSION = 1
 """Raised whenever older readers would misunderstand a file."""
@@ -43,106 +39,6 @@ _SCHEMA = pa.schema(
         pa.field("quality", pa.float32(), nullable=False),
     ]
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Mask:
-    """The visible pixels of one object in one frame.
-
-    Attributes:
-        height, width: Of the frame, in pixels.
-        counts: COCO's compressed run lengths.
-        class_id: Index into the writer's class names.
-        method: How the mask came about, such as `simulator`.
-        quality: 0 to 1, as the method judges it.
-
-    Raises:
-        ValueError: A value is out of its range, or the run lengths do not fill the frame.
-    """
-
-    height: int
-    width: int
-    counts: bytes
-    class_id: int = 0
-    method: str = "unknown"
-    quality: float = 1.0
-
-    def __post_init__(self) -> None:
-        if self.height < 1 or self.width < 1:
-            raise ValueError(f"mask: expected a size above 0, got {self.width}x{self.height}")
-        if not 0 <= self.quality <= 1:
-            raise ValueError(f"mask: expected a quality from 0 to 1, got {self.quality}")
-        lengths = _run_lengths(self.counts)
-        if lengths is None or sum(lengths) != self.height * self.width or min(lengths) < 0:
-            raise ValueError(
-                f"mask: expected run lengths of {self.width}x{self.height} pixels, got others"
-            )
-
-    @classmethod
-    def encode(
-        cls,
-        pixels: NDArray[np.bool_],
-        *,
-        class_id: int = 0,
-        method: str = "unknown",
-        quality: float = 1.0,
-    ) -> Mask:
-        """Make a mask from `pixels`, `(height, width)` bool."""
-        if pixels.ndim != 2:
-            raise ValueError(f"mask: expected shape (height, width), got {pixels.shape}")
-        encoded = coco.encode(np.asfortranarray(pixels, dtype=np.uint8))
-        return cls(
-            height=pixels.shape[0],
-            width=pixels.shape[1],
-            counts=encoded["counts"],
-            class_id=class_id,
-            method=method,
-            quality=quality,
-        )
-
-    @property
-    def rle(self) -> RunLengthMask:
-        """As pycocotools and `Detections.masks` want it."""
-        return {"size": [self.height, self.width], "counts": self.counts}
-
-    @property
-    def area(self) -> int:
-        """Number of pixels."""
-        return int(coco.area(self.rle))
-
-    @property
-    def box_xywh(self) -> tuple[float, float, float, float]:
-        """Left, top, width, height in pixels of the tightest box; zeros for an empty mask."""
-        left, top, width, height = coco.toBbox(self.rle).tolist()
-        return left, top, width, height
-
-    def decode(self) -> NDArray[np.bool_]:
-        """`(height, width)` bool."""
-        pixels: NDArray[np.bool_] = coco.decode(self.rle).astype(bool)
-        return pixels
-
-
-def _run_lengths(counts: bytes) -> list[int] | None:
-    """The runs of COCO's compressed form, or None if the text is cut or foreign to it.
-
-    pycocotools trusts its input and reads and writes outside memory for runs that do not fit,
-    so that what comes from a file is measured here first.
-    """
-    lengths: list[int] = []
-    value = shift = 0
-    for byte in counts:
-        digit = byte - 48
-        if not 0 <= digit < 64 or shift > 50:
-            return None
-        value |= (digit & 31) << shift
-        shift += 5
-        if digit & 32:
-            continue
-        if digit & 16:
-            value -= 1 << shift
-        lengths.append(value + lengths[-2] if len(lengths) > 2 else value)
-        value = shift = 0
-    return None if shift or not lengths else lengths
 
 
 class MaskStoreWriter:
@@ -182,7 +78,7 @@ class MaskStoreWriter:
         with ExitStack() as stack:
             temporary = stack.enter_context(atomic_file(self._path))
             self._writer = stack.enter_context(
-                pq.ParquetWriter(temporary, schema, compression="zstd")
+                pq.ParquetWriter(temporary, schema, compression="zstd", write_page_checksum=True)
             )
             self._stack = stack.pop_all()
         return self
@@ -241,7 +137,7 @@ class MaskStore:
         self._path = path
         self._file = file
         self._group = -1
-        self._table: dict[str, list[object]] = {}
+        self._rows: dict[int, list[dict[str, object]]] = {}
         self.metadata = metadata
         self._spans = [self._span(group) for group in range(file.metadata.num_row_groups)]
 
@@ -257,7 +153,7 @@ class MaskStore:
         if not path.is_file():
             raise FileNotFoundError(f"{path}: expected a mask store, got no such file")
         try:
-            file = pq.ParquetFile(path)
+            file = pq.ParquetFile(path, page_checksum_verification=True)
         except (pa.ArrowException, OSError) as error:
             raise ValueError(f"{path}: expected a whole Parquet file: {_line(error)}") from error
         schema = file.schema_arrow
@@ -293,11 +189,10 @@ class MaskStore:
     @property
     def frames(self) -> list[int]:
         """The frames that have masks, rising."""
-        try:
-            column = self._file.read(columns=["frame"])["frame"]
-        except (pa.ArrowException, OSError) as error:
-            raise ValueError(f"{self._path}: expected readable masks: {_line(error)}") from error
-        return sorted(set(column.to_pylist()))
+        found: set[int] = set()
+        for group in range(len(self._spans)):
+            found.update(self._read(group, ["frame"])["frame"].to_pylist())
+        return sorted(found)
 
     def frame(self, index: int) -> dict[int, Mask]:
         """The masks of one frame: track id → mask; empty if there are none.
@@ -325,31 +220,30 @@ class MaskStore:
         return int(statistics.min), int(statistics.max)
 
     def _masks_in(self, group: int, index: int) -> dict[int, Mask]:
-        table = self._load(group)
         masks: dict[int, Mask] = {}
-        for row, frame in enumerate(table["frame"]):
-            if frame != index:
-                continue
-            values = {name: table[name][row] for name in _SCHEMA.names}
+        for row in self._load(group).get(index, ()):
+            values = dict(row)
             track = values.pop("track_id")
-            del values["frame"]
             try:
                 masks[track] = Mask(**values)  # type: ignore[arg-type, index]
             except (TypeError, ValueError) as error:
                 raise ValueError(f"{self._path}: frame {index}, track {track}: {error}") from error
         return masks
 
-    def _load(self, group: int) -> dict[str, list[object]]:
-        """A row group as lists; the last one read stays in memory."""
+    def _load(self, group: int) -> dict[int, list[dict[str, object]]]:
+        """The rows of a row group by frame; the group read last stays in memory."""
         if group != self._group:
-            try:
-                self._table = self._file.read_row_group(group).to_pydict()
-            except (pa.ArrowException, OSError) as error:
-                raise ValueError(
-                    f"{self._path}: expected readable masks: {_line(error)}"
-                ) from error
+            self._rows = {}
+            for row in self._read(group, None).to_pylist():
+                self._rows.setdefault(row.pop("frame"), []).append(row)
             self._group = group
-        return self._table
+        return self._rows
+
+    def _read(self, group: int, columns: list[str] | None) -> pa.Table:
+        try:
+            return self._file.read_row_group(group, columns=columns)
+        except (pa.ArrowException, OSError) as error:
+            raise ValueError(f"{self._path}: expected readable masks: {_line(error)}") from error
 
 
 def _line(error: BaseException) -> str:

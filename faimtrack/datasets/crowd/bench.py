@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -105,19 +106,13 @@ def write_bench(
     final = Path(directory)
     with atomic_directory(final, overwrite=overwrite) as folder:
         for sequence in sequences:
-            crowd = make_bench_crowd(sequence)
             title = sequence.config.name
-
-            def tell(done: int, total: int, title: str = title) -> None:
-                if progress is not None:
-                    progress(title, done, total)
-
             write_crowd(
-                crowd,
+                make_bench_crowd(sequence),
                 folder / sequence.split / title,
                 images=images,
                 masks=masks,
                 workers=workers,
-                progress=tell,
+                progress=None if progress is None else partial(progress, title),
             )
     return final

@@ -147,14 +147,18 @@ def _finish(
 
 def _suppress(corners: Integers) -> Integers:
     """Rows that no better kept row (rows are sorted) overlaps too much."""
-    left_top = np.maximum(corners[:, None, :2], corners[None, :, :2])
-    right_bottom = np.minimum(corners[:, None, 2:], corners[None, :, 2:])
-    shared = np.prod(np.maximum(right_bottom - left_top, 0), axis=2)
-    area = np.prod(corners[:, 2:] - corners[:, :2], axis=1)
-    union = area[:, None] + area[None, :] - shared
-    over = np.triu(shared * 1000 > union * _SUPPRESSION_PERMILLE, k=1)
+    left, top, right, bottom = corners.T
+    beside = (left[:, None] < right[None, :]) & (right[:, None] > left[None, :])
+    one, other = np.nonzero(np.triu(beside, k=1))
+    wide = np.minimum(right[one], right[other]) - np.maximum(left[one], left[other])
+    tall = np.minimum(bottom[one], bottom[other]) - np.maximum(top[one], top[other])
+    shared = wide * np.maximum(tall, 0)
+    area = (right - left) * (bottom - top)
+    union = area[one] + area[other] - shared
+    over = shared * 1000 > union * _SUPPRESSION_PERMILLE
     kept = np.ones(len(corners), dtype=bool)
-    for row in np.flatnonzero(over.any(axis=1)).tolist():
-        if kept[row]:
-            kept[over[row]] = False
+    # Pairs come by their better row, whose own fate is known when its pairs are looked at.
+    for better, worse in zip(one[over].tolist(), other[over].tolist(), strict=True):
+        if kept[better]:
+            kept[worse] = False
     return np.flatnonzero(kept)

@@ -112,7 +112,7 @@ def cosine(angle: Integers) -> Integers:
 
 
 def rough_length(x: Integers, y: Integers) -> Integers:
-    """Length of vectors to within 4 %, without a square root (an octagon instead of a circle)."""
+    """Length of vectors, up to 9 % too short: an octagon instead of a circle, no square root."""
     x, y = np.abs(x), np.abs(y)
     larger, smaller = np.maximum(x, y), np.minimum(x, y)
     length: Integers = np.maximum(larger * 62, larger * 51 + smaller * 32) // 64 + 1

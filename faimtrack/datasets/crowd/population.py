@@ -7,12 +7,12 @@ import numpy as np
 from faimtrack.datasets.crowd.config import CrowdConfig
 from faimtrack.datasets.crowd.integers import SINE_ONE, Draws, Integers, rough_length, sine
 from faimtrack.datasets.crowd.kinds import KINDS
+from faimtrack.datasets.crowd.places import Places
 from faimtrack.datasets.crowd.scene import SUBPIXELS, Scene
 
 _MM = 1000
 _REACH = 460 * _MM  # People closer than this push each other apart.
 _WARM_UP_S = 3
-_THICK_PERMILLE = 880
 _NOBODY = -1
 
 CROSSER, WANDERER, MEETER = 0, 1, 2
@@ -24,7 +24,7 @@ class Population:
     Attributes:
         ids: `(N,)` track ids from 1; `kinds`: `(N,)` indices into `KINDS`.
         x, z: `(N,)` places on the ground in micrometres; `vx`, `vz` their change a frame.
-        facing_x, facing_z: `(N,)` unit vectors, 1024 long (within 4 %).
+        facing_x, facing_z: `(N,)` unit vectors, 1024 to 1120 long.
         phase: `(N,)` of the gait, 1024 for two steps; `swing`: `(N,)` 0 standing, 1024 striding.
         stature: `(N,)` micrometres.
     """
@@ -34,9 +34,7 @@ class Population:
         self._draws = draws
         self._rate = config.frame_rate
         self._step = 0
-        # Large crowds have more thick spots, and narrower ones.
-        self._spot_count = 4 + config.people_a_frame // 25
-        self._spot_parts = 16 + config.people_a_frame // 14, 10 + config.people_a_frame // 25
+        self._places = Places(config, scene, draws)
         self.kinds = _slots(config, scene)
         count = len(self.kinds)
         self._moving = np.array([kind.moves for kind in KINDS], dtype=bool)[self.kinds]
@@ -112,7 +110,7 @@ class Population:
         """Spread everyone evenly over the image at the start."""
         draws, scene = self._draws, self._scene
         self._become(slots)
-        columns, rows = self._spots("start", slots)
+        columns, rows = self._places.spots("start", slots)
         wall = np.array([kind.shape == "reflection" for kind in KINDS])[self.kinds]
         rows = np.where(wall, scene.far_row + SUBPIXELS, rows)
         self.x, self.z = scene.ground(columns, rows)
@@ -137,75 +135,24 @@ class Population:
 
     def _choose_goals(self, slots: Integers) -> None:
         """Give `slots` somewhere to go: across, around, or to a place where people meet."""
-        draws, scene, step = self._draws, self._scene, self._step
+        scene, step = self._scene, self._step
         ids = self.ids[slots]
-        x, z = scene.ground(*self._spots("goal", ids, step))
+        x, z = self._places.goals(ids, step)
         # Wanderers keep to their neighbourhood: a third of the way to anywhere.
         x = np.where(self._role[slots] == WANDERER, (2 * self.x[slots] + x) // 3, x)
         z = np.where(self._role[slots] == WANDERER, (2 * self.z[slots] + z) // 3, z)
-        epoch = step // (12 * self._rate)
-        place = draws.between("place", ids, 0, 3, step)
-        meet_x, meet_z = scene.ground(
-            draws.between("place column", place, scene.left, scene.right, epoch),
-            draws.between("place row", place, scene.far_row, scene.near_row, epoch),
-        )
-        ring_x = draws.between("ring x", ids, -900, 900, step) * _MM
-        ring_z = draws.between("ring z", ids, -900, 900, step) * _MM
+        meet_x, meet_z = self._places.meetings(ids, step)
         meets = self._role[slots] == MEETER
-        x, z = np.where(meets, meet_x + ring_x, x), np.where(meets, meet_z + ring_z, z)
-        out_x, out_z = self._way_out(ids)
+        x, z = np.where(meets, meet_x, x), np.where(meets, meet_z, z)
+        out_x, out_z = self._places.ways_out(ids)
         crosses = self._role[slots] == CROSSER
         self._goal_x[slots] = np.where(crosses, out_x, x)
         self._goal_z[slots] = np.where(crosses, out_z, np.clip(z, scene.nearest, scene.farthest))
 
-    def _spots(self, stream: str, entities: Integers, step: int = 0) -> tuple[Integers, Integers]:
-        """Columns and rows on the canvas: many near the crowd's thick spots, some anywhere."""
-        draws, scene = self._draws, self._scene
-        columns = draws.between(f"{stream} column", entities, scene.left, scene.right, step)
-        rows = draws.between(f"{stream} row", entities, scene.far_row, scene.near_row, step)
-        spot = draws.between(f"{stream} spot", entities, 0, self._spot_count - 1, step)
-        wide, tall = scene.right - scene.left, scene.near_row - scene.far_row
-        near_x = draws.between("thick column", spot, scene.left, scene.right)
-        near_x += (
-            draws.bell(f"{stream} near x", entities, step) * (wide // self._spot_parts[0]) // 1024
-        )
-        near_y = draws.between("thick row", spot, scene.far_row, scene.near_row)
-        near_y += (
-            draws.bell(f"{stream} near y", entities, step) * (tall // self._spot_parts[1]) // 1024
-        )
-        thick = draws.between(f"{stream} thick", entities, 0, 999, step) < _THICK_PERMILLE
-        columns, rows = np.where(thick, near_x, columns), np.where(thick, near_y, rows)
-        return columns, np.clip(rows, scene.far_row, scene.near_row)
-
-    def _way_out(self, ids: Integers) -> tuple[Integers, Integers]:
-        """Where crossers leave the scene: left, right or towards the camera."""
-        draws, scene = self._draws, self._scene
-        side = draws.between("way out", ids, 0, 99)
-        rows = self._spots("way out", ids)[1]
-        columns = draws.between("way out column", ids, scene.left, scene.right)
-        wide = (scene.right - scene.left) // 4
-        columns = np.where(side < 40, scene.left - wide, columns)
-        columns = np.where((side >= 40) & (side < 80), scene.right + wide, columns)
-        rows = np.where(side < 80, rows, scene.near_row + (scene.bottom - scene.top) // 2)
-        return scene.ground(columns, rows)
-
     def _enter(self, slots: Integers) -> None:
         """Put the new tenants of `slots` just outside a border, on their way in."""
-        draws, scene = self._draws, self._scene
         ids = self.ids[slots]
-        side = draws.between("way in", ids, 0, 99)
-        rows = self._spots("way in", ids)[1]
-        columns = draws.between("way in column", ids, scene.left, scene.right)
-        # A figure's box is less than half as wide as it is high.
-        tall = scene.lengths(self.stature[slots], scene.ground(columns, rows)[1])
-        columns = np.where(side < 42, scene.left - tall // 3, columns)
-        columns = np.where((side >= 42) & (side < 84), scene.right + tall // 3, columns)
-        from_below = side >= 84
-        self.x[slots], self.z[slots] = scene.ground(columns, rows)
-        below = scene.focal * (scene.camera_height - self.stature[slots])
-        self.z[slots] = np.where(
-            from_below, below // (scene.bottom - scene.horizon), self.z[slots]
-        )
+        self.x[slots], self.z[slots] = self._places.ways_in(ids, self.stature[slots])
         offset_x, offset_z = self._places_in_group()
         joins = self._leader_id[slots] != _NOBODY
         leader = self._leader[slots]

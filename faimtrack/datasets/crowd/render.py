@@ -16,7 +16,7 @@ from faimtrack.datasets.crowd.appearance import Appearance, appearance
 from faimtrack.datasets.crowd.background import background
 from faimtrack.datasets.crowd.brush import Brush, paint_person, paint_rigid
 from faimtrack.datasets.crowd.figure import RIGID_SHAPES, Figures, habits, outlines, pose
-from faimtrack.datasets.crowd.integers import Integers
+from faimtrack.datasets.crowd.integers import Integers, divide_rounded
 from faimtrack.datasets.crowd.kinds import KINDS
 from faimtrack.datasets.crowd.light import Light
 from faimtrack.datasets.crowd.scene import SUBPIXELS, Scene
@@ -134,7 +134,7 @@ class Renderer:
 
 @dataclass(frozen=True, kw_only=True)
 class _Window:
-    """The part of the image that one figure may touch: a margin of one pixel round its box."""
+    """The part of the image that one figure may touch: its box, whatever the strokes round to."""
 
     left: int
     top: int
@@ -147,8 +147,7 @@ class _Window:
 
 
 def _window(box: Integers, size: tuple[int, ...]) -> _Window:
-    left, top = (int(value) // SUBPIXELS - 1 for value in box[:2])
-    right, bottom = (-(-int(value) // SUBPIXELS) + 1 for value in box[2:])
+    left, top, right, bottom = divide_rounded(box, SUBPIXELS).tolist()
     x1, y1 = max(left, 0), max(top, 0)
     x2, y2 = min(right, size[1]), min(bottom, size[0])
     return _Window(

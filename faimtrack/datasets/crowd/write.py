@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 
 import cv2
@@ -19,7 +20,9 @@ from faimtrack.datasets.crowd.kinds import CLASS_NAMES
 from faimtrack.datasets.crowd.render import RenderedFrame, Renderer, in_order
 from faimtrack.datasets.crowd.simulate import Crowd
 from faimtrack.datasets.crowd.text import sequence_texts
-from faimtrack.masks.store import Mask, MaskStoreWriter
+from faimtrack.masks.mask import Mask
+from faimtrack.masks.store import MaskStoreWriter
+from faimtrack.provenance import Provenance, write_provenance
 
 MASK_FILE = "gt/masks.parquet"
 """Where the exact masks stand in a sequence's folder."""
@@ -42,7 +45,7 @@ def write_crowd(
     workers: int = 2,
     progress: Progress | None = None,
 ) -> Path:
-    """Write one sequence; its folder appears only when it is whole.
+    """Write one sequence; its folder appears only when it is whole, its provenance beside it.
 
     Args:
         crowd: What to write.
@@ -71,6 +74,13 @@ def write_crowd(
             (folder / "img1").mkdir()
         if images or masks:
             _draw(crowd, folder, images, masks, workers, progress)
+    settings = {"generator_version": GENERATOR_VERSION, "images": images, "masks": masks}
+    record = Provenance(
+        kind="crowd",
+        configuration=settings | asdict(crowd.config),
+        seed=crowd.config.seed,
+    )
+    write_provenance(final, record)
     return final
 
 
@@ -133,11 +143,9 @@ def exact_masks(drawn: RenderedFrame, annotations: Annotations) -> dict[int, Mas
     height, width = drawn.ids.shape
     masks = {}
     for (left, top, wide, tall), track, kind in zip(boxes, tracks, kinds, strict=True):
-        # Rounding may put a pixel of a figure just outside its box.
-        x1, y1 = max(left - 1, 0), max(top - 1, 0)
-        part = drawn.ids[y1 : top + tall + 1, x1 : left + wide + 1] == track
+        part = drawn.ids[top : top + tall, left : left + wide] == track
         if part.any():
-            counts = _encode_part(part, x1, y1, (height, width))
+            counts = _encode_part(part, left, top, (height, width))
             masks[track] = Mask(
                 height=height,
                 width=width,

@@ -1,0 +1,114 @@
+"""One instance mask: which pixels of a frame belong to an object, and who says so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as coco
+
+from faimtrack.structures import RunLengthMask
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mask:
+    """The visible pixels of one object in one frame.
+
+    Attributes:
+        height, width: Of the frame, in pixels.
+        counts: COCO's compressed run lengths.
+        class_id: Index into the writer's class names.
+        method: How the mask came about, such as `simulator`.
+        quality: 0 to 1, as the method judges it.
+
+    Raises:
+        ValueError: A value is out of its range, or the run lengths do not fill the frame.
+    """
+
+    height: int
+    width: int
+    counts: bytes
+    class_id: int = 0
+    method: str = "unknown"
+    quality: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.height < 1 or self.width < 1:
+            raise ValueError(f"mask: expected a size above 0, got {self.width}x{self.height}")
+        if not 0 <= self.quality <= 1:
+            raise ValueError(f"mask: expected a quality from 0 to 1, got {self.quality}")
+        lengths = _run_lengths(self.counts)
+        if lengths is None or sum(lengths) != self.height * self.width or min(lengths) < 0:
+            raise ValueError(
+                f"mask: expected run lengths of {self.width}x{self.height} pixels, got others"
+            )
+
+    @classmethod
+    def encode(
+        cls,
+        pixels: NDArray[np.bool_],
+        *,
+        class_id: int = 0,
+        method: str = "unknown",
+        quality: float = 1.0,
+    ) -> Mask:
+        """Make a mask from `pixels`, `(height, width)` bool."""
+        if pixels.ndim != 2:
+            raise ValueError(f"mask: expected shape (height, width), got {pixels.shape}")
+        encoded = coco.encode(np.asfortranarray(pixels, dtype=np.uint8))
+        return cls(
+            height=pixels.shape[0],
+            width=pixels.shape[1],
+            counts=encoded["counts"],
+            class_id=class_id,
+            method=method,
+            quality=quality,
+        )
+
+    @property
+    def rle(self) -> RunLengthMask:
+        """As pycocotools and `Detections.masks` want it."""
+        return {"size": [self.height, self.width], "counts": self.counts}
+
+    @property
+    def area(self) -> int:
+        """Number of pixels."""
+        return int(coco.area(self.rle))
+
+    @property
+    def box_xywh(self) -> tuple[float, float, float, float]:
+        """Left, top, width, height in pixels of the tightest box; zeros for an empty mask."""
+        left, top, width, height = coco.toBbox(self.rle).tolist()
+        return left, top, width, height
+
+    def decode(self) -> NDArray[np.bool_]:
+        """`(height, width)` bool."""
+        # Not by pycocotools, whose decoder warns of its own use of numpy 2.
+        lengths = _run_lengths(self.counts) or []
+        runs = np.arange(len(lengths)) % 2 == 1
+        columns: NDArray[np.bool_] = np.repeat(runs, lengths).reshape(self.width, self.height)
+        return np.ascontiguousarray(columns.T)
+
+
+def _run_lengths(counts: bytes) -> list[int] | None:
+    """The runs of COCO's compressed form, or None if the text is cut or foreign to it.
+
+    pycocotools trusts its input and reads and writes outside memory for runs that do not fit,
+    so that what comes from a file is measured here first.
+    """
+    lengths: list[int] = []
+    value = shift = 0
+    for byte in counts:
+        digit = byte - 48
+        if not 0 <= digit < 64 or shift > 50:
+            return None
+        value |= (digit & 31) << shift
+        shift += 5
+        if digit & 32:
+            continue
+        if digit & 16:
+            value -= 1 << shift
+        lengths.append(value + lengths[-2] if len(lengths) > 2 else value)
+        value = shift = 0
+    return None if shift or not lengths else lengths
