@@ -212,6 +212,14 @@ def test_a_real_truncated_video_never_gives_a_half_grey_frame(shared_data, tmp_p
     assert all(np.array_equal(f.image, w) for f, w in zip(frames, whole, strict=False))
 
 
+def test_a_video_whose_last_frame_alone_is_cut_ends_before_it(make_video):
+    path = make_video(count=30, movflags="faststart")
+    path.write_bytes(path.read_bytes()[:-3])
+    frames, error = read_all(open_source(path))
+    assert 25 < len(frames) < 30
+    assert str(error).endswith(f"expected 30 frames, the video ends after {len(frames)}")
+
+
 def test_the_first_half_of_a_truncated_video_is_no_error_where_it_is_whole(make_video, cut):
     path = cut(make_video(count=60, movflags="faststart"), 0.9)
     frames, error = read_all(open_source(path, split="train-half"))

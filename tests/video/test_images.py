@@ -116,7 +116,9 @@ def test_an_image_of_another_size_in_a_folder_names_the_first(tmp_path, picture)
 def test_a_truncated_image_is_named(tmp_path, cut, suffix, share):
     noise = np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8)
     path = cut(write_image(tmp_path / f"a{suffix}", noise), share)
-    with pytest.raises(ValueError, match=rf"a\{suffix}: expected an? (whole )?image"):
+    is_noticed = suffix in (".jpg", ".png")  # of the others OpenCV itself gives nothing
+    expected = "expected a whole image, got one that is cut off" if is_noticed else "an image"
+    with pytest.raises(ValueError, match=rf"a\{suffix}: .*{expected}"):
         read_image(path)
 
 
