@@ -223,12 +223,16 @@ def check_copy(root: Path) -> None:
         raise SystemExit(f"expected faimtrack from the copy {root}, got {found}")
 
 
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
 def check_lines(root: Path, chosen: tuple[Mutation, ...]) -> None:
     """Refuse mutations whose line has changed since they were written."""
     lost = [
         f"{mutation.path}: expected {mutation.before!r} once ({mutation.name})"
         for mutation in chosen
-        if (root / mutation.path).read_text(encoding="utf-8").count(mutation.before) != 1
+        if _text(root / mutation.path).count(mutation.before) != 1
     ]
     if lost:
         raise SystemExit("\n".join([*lost, "these mutations must be renewed"]))
