@@ -43,10 +43,3 @@ def test_help_lists_the_verbs_in_the_order_of_a_first_day():
         text.index(f"\n  {verb} ") for verb in ("demo", "track", "eval", "crowd", "trackers")
     ]
     assert places == sorted(places)
-
-
-@pytest.mark.parametrize("verb", ["demo", "track", "eval", "crowd", "trackers"])
-def test_each_verb_has_help(verb):
-    done = faimtrack(verb, "--help")
-    assert done.returncode == 0, done.stderr
-    assert f"faimtrack {verb}" in done.stdout

@@ -136,7 +136,9 @@ def show_outcomes(outcomes: Sequence[SequenceOutcome], output: Path) -> int:
 
 def make_table(*columns: str, title: str | None = None) -> Table:
     """A plain table for the terminal."""
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2))
+    table = Table(
+        title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0)
+    )
     for column in columns:
         table.add_column(column, overflow="fold")
     return table

@@ -37,6 +37,7 @@ def trackers(
 def _show_parameters(console: Console, config_class: type[PresetConfig]) -> None:
     default = config_class.preset("default")
     table = make_table("parameter", "default", "unit", "meaning")
+    table.columns[0].no_wrap = table.columns[1].no_wrap = True
     for field in dataclasses.fields(config_class):
         table.add_row(
             field.name,

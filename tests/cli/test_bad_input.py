@@ -403,7 +403,7 @@ def test_ctrl_c_is_one_line_with_status_130_and_keeps_frames(start, make_sequenc
     assert not (tmp_path / "out" / "walk.txt").exists()
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_killed_run_resumed_gives_the_bytes_of_one_never_stopped(
     faimtrack, start, make_sequence, tmp_path, jobs
 ):
