@@ -110,8 +110,8 @@ MUTATIONS = (
     _tracker(
         "OC-SORT: momentum is not weighted by the score",
         "ocsort",
-        "agreement *= candidates.scores * self.config.direction_weight",
-        "agreement *= self.config.direction_weight",
+        "agreement *= candidates.scores",
+        "agreement *= 1.0",
     ),
     _tracker(
         "OC-SORT: recovery looks at the prediction, not at the last observation",

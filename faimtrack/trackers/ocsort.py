@@ -33,6 +33,7 @@ _REFERENCE: dict[str, Any] = {
 
 
 _NEVER = np.iinfo(np.int64).min  # an age that no track asks for
+_TINY = 1e-6  # px; keeps what does not move from being divided by nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,12 +164,22 @@ class OcSort(SortFamily):
     def _momentum(self, candidates: Candidates) -> NDArray[np.float64]:
         """OCM: how well each match goes on in the track's direction, `(N, M)`."""
         tracks = self._tracks
-        heading = _directions(self._earlier(slice(None))[:, None], candidates.boxes[None])
-        cosine = (tracks["direction"][:, None] * heading).sum(axis=2)
-        angle = np.arccos(np.clip(cosine, -1.0, 1.0))
-        agreement: NDArray[np.float64] = (np.pi / 2 - angle) / np.pi
-        agreement *= tracks["matched"][:, None]
-        agreement *= candidates.scores * self.config.direction_weight
+        # Column by column: vectors of two would be the slowest of all shapes.
+        x, y = _centres(candidates.boxes)
+        from_x, from_y = _centres(self._earlier(slice(None)))
+        move_x, move_y = x - from_x[:, None], y - from_y[:, None]
+        cosine = move_x * tracks["direction"][:, 1:]
+        cosine += move_y * tracks["direction"][:, :1]
+        np.square(move_x, out=move_x)
+        np.square(move_y, out=move_y)
+        move_x += move_y
+        length = np.sqrt(move_x, out=move_x)
+        length += _TINY
+        cosine /= length
+        angle = np.arccos(np.clip(cosine, -1.0, 1.0, out=cosine), out=cosine)
+        agreement: NDArray[np.float64] = np.subtract(np.pi / 2, angle, out=angle)
+        agreement *= tracks["matched"][:, None] * (self.config.direction_weight / np.pi)
+        agreement *= candidates.scores
         return agreement
 
     def _rematch(
@@ -234,11 +245,17 @@ class OcSort(SortFamily):
         self._tracks["covariance"][rows] = tracks["covariance"]
 
 
+def _centres(boxes: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Centres of `(N, 4)` boxes: x and y, `(N,)` each."""
+    return (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
+
+
 def _directions(start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Unit vectors (y, x) between the centres of boxes, `(…, 2)`; zero if nothing moved."""
-    moved = (end[..., :2] + end[..., 2:] - start[..., :2] - start[..., 2:]) / 2
-    length = np.sqrt((moved * moved).sum(axis=-1)) + 1e-6
-    directions: NDArray[np.float64] = moved[..., ::-1] / length[..., None]
+    """Unit vectors (y, x) between the centres of `(N, 4)` boxes; zero if nothing moved."""
+    (from_x, from_y), (x, y) = _centres(start), _centres(end)
+    moved = np.stack([y - from_y, x - from_x], axis=1)
+    length = np.sqrt((moved * moved).sum(axis=1)) + _TINY
+    directions: NDArray[np.float64] = moved / length[:, None]
     return directions
 
 
