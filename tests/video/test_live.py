@@ -1,3 +1,4 @@
+import itertools
 import threading
 
 import numpy as np
@@ -107,7 +108,7 @@ def test_the_newest_frame_is_given_and_late_ones_are_dropped_with_their_numbers(
         source.step(3)
         assert next(frames).index == 4
         source.step(1)
-        assert [frame.index for frame in frames] == [5]
+        assert [frame.index for frame in itertools.islice(frames, 3)] == [5]
     assert source.is_closed
 
 
@@ -118,7 +119,7 @@ def test_an_error_of_the_source_reaches_whoever_asks_for_frames():
     for _ in range(5):
         source.given.release()
     with pytest.raises(OSError, match="unplugged"):
-        list(frames)
+        list(itertools.islice(frames, 9))
     latest.close()
 
 
