@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from render_tables import markdown
 
 from faimtrack.boxes import box_iou, box_xywh_to_xyxy
 from faimtrack.datasets.crowd import (
@@ -33,6 +36,7 @@ from faimtrack.trackers import ByteTrack, ByteTrackConfig
 
 _PEDESTRIAN = 1
 _SPEED_FRAMES = 10
+_SCORES = ("HOTA", "DetA", "AssA", "MOTA", "IDF1")
 
 
 @dataclass(frozen=True)
@@ -47,14 +51,10 @@ class Subject:
     frame_rate: float
 
 
-def crowd_subjects(bench: str | None, split: str) -> Iterator[Subject]:
+def crowd_subjects(bench: str | None) -> Iterator[Subject]:
     """The crowds of a bench, or one of each density."""
     if bench is not None:
-        crowds = [
-            make_bench_crowd(each)
-            for each in bench_sequences(bench)
-            if split in (each.split, "all")
-        ]
+        crowds = [make_bench_crowd(each) for each in bench_sequences(bench)]
     else:
         crowds = [
             simulate_crowd(
@@ -131,7 +131,7 @@ def measure(subject: Subject) -> dict[str, str]:
         "speed / height a frame (5/50/95 %)": _percentiles(speeds, 4),
         "detections a frame (score ≥ 0.1)": _detection_rate(subject),
         "share of scores 0.1 to 0.6": _low_share(subject),
-        **{name: f"{scores[name]:.3f}" for name in ("HOTA", "DetA", "AssA", "MOTA", "IDF1")},
+        **{name: f"{scores[name]:.3f}" for name in _SCORES},
         "identity switches": f"{scores['IDSW']:.0f}",
     }
 
@@ -225,19 +225,47 @@ def _as_table(answers: list[tuple[int, Tracks]]) -> MotTable:
     )
 
 
+_SHORT = (
+    "people a frame",
+    "mean visibility, as written",
+    "mean highest IoU with a neighbour",
+    *_SCORES,
+    "identity switches",
+)
+
+
+def tables(columns: dict[str, dict[str, str]], tests: set[str]) -> dict[str, dict[str, list[Any]]]:
+    """All numbers of MOT20-01 and the test crowds; the most telling ones of every sequence."""
+    shown = [name for name in columns if name in tests or name.startswith("MOT20")]
+    rows = [[row, *(columns[name][row] for name in shown)] for row in next(iter(columns.values()))]
+    short = [[name, *(column[row] for row in _SHORT)] for name, column in columns.items()]
+    return {
+        "details": {"columns": ["", *(name.replace("crowd-v1-", "") for name in shown)],
+                    "rows": rows},
+        "summary": {"columns": ["sequence", *_SHORT], "rows": short},
+    }  # fmt: skip
+
+
 def main() -> None:
-    """Print the table in Markdown, one sequence a column."""
+    """Print the tables in Markdown and store them if asked to."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--bench", help="a frozen bench instead of one crowd of each density")
-    parser.add_argument("--split", choices=("train", "test", "all"), default="all")
+    parser.add_argument("--output", type=Path, help="JSON file that the documentation shows")
     arguments = parser.parse_args()
-    columns = {}
-    for subject in [*mot20_subjects(), *crowd_subjects(arguments.bench, arguments.split)]:
-        columns[subject.name] = measure(subject)
-    print("| | " + " | ".join(columns) + " |")
-    print("| --- |" + " ---: |" * len(columns))
-    for row in next(iter(columns.values())):
-        print(f"| {row} | " + " | ".join(column[row] for column in columns.values()) + " |")
+    columns = {
+        subject.name: measure(subject)
+        for subject in [*mot20_subjects(), *crowd_subjects(arguments.bench)]
+    }
+    tests = set(columns)
+    if arguments.bench is not None:
+        sequences = bench_sequences(arguments.bench)
+        tests = {each.config.name for each in sequences if each.split == "test"}
+    made = tables(columns, tests)
+    for table in made.values():
+        print(markdown(table["columns"], table["rows"]))
+    if arguments.output is not None:
+        content = json.dumps({"kind": "table", "tables": made}, indent=1, ensure_ascii=False)
+        arguments.output.write_text(content + "\n", encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

@@ -153,7 +153,11 @@ def _palette(
         base = np.array(colour) * random.uniform(0.88, 1.12) + random.normal(0, 5, 3)
         other = np.array(second) if part in (TOP, PANEL) else base
         for tone, gain in ((SHADED, 0.7), (PLAIN, 0.92), (LIT, 1.14)):
-            palette[label(part, tone)] = base * gain + (6 if tone == LIT else 0)
+            if tone == LIT:
+                gain = 1.02 if part == SKIN else gain
+                palette[label(part, tone)] = base * gain + 6
+            else:
+                palette[label(part, tone)] = base * gain
             palette[PATTERN_STEP + label(part, tone)] = other * gain
     return np.clip(palette, 0, 255).astype(np.uint8)
 
