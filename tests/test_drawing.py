@@ -206,9 +206,16 @@ def test_tracks_that_are_gone_are_forgotten(grey):
         drawer.draw(grey, tracks_at([[10, 10, 30, 60]], ids=[number]))
     assert len(drawer._trails) == 5
     for _ in range(5):
-        drawn = drawer.draw(grey, Tracks.empty())
+        assert np.array_equal(drawer.draw(grey, Tracks.empty()), grey)
     assert not drawer._trails
-    assert np.array_equal(drawn, grey)
+
+
+def test_the_trail_of_a_track_that_is_not_there_is_not_drawn(grey):
+    drawer = TrackDrawer(trail_length_frames=30)
+    for step in range(4):
+        drawer.draw(grey, tracks_at([[20 * step, 100, 20 * step + 20, 140]]))
+    assert np.array_equal(drawer.draw(grey, Tracks.empty()), grey)
+    assert drawer._trails, "it may come back"
 
 
 def test_without_trails_a_drawer_draws_each_frame_alone(grey):

@@ -121,6 +121,23 @@ def test_grid_offsets_and_pixels_give_the_same_boxes(write_model, decoded, told)
     assert by_class.class_names == ("cat", "dog")
 
 
+def test_boxes_of_two_classes_do_not_suppress_each_other(write_model):
+    for class_id, kept in ((1, 2), (0, 1)):
+        rows = rows_with({9: (20, 16, 12, 24, 0), 10: (20, 16, 12, 23, class_id)})
+        detector = YoloxOnnxDetector(write_model(rows), class_names=("cat", "dog"))
+        assert len(detector.detect([frame_of(64, 64)])[0]) == kept
+
+
+def test_what_is_told_of_the_boxes_goes_before_what_is_seen(write_model):
+    path = write_model(rows_with({9: (20, 16, 12, 24, 0)}, columns=6))
+    seen, told = (
+        YoloxOnnxDetector(path, decoded=decoded).detect([frame_of(64, 64)])[0]
+        for decoded in (None, True)
+    )
+    assert len(seen) == 1
+    assert not np.array_equal(seen.boxes, told.boxes)
+
+
 def test_a_box_outside_the_image_is_no_detection(write_model):
     detector = YoloxOnnxDetector(write_model(rows_with({9: (60, 16, 6, 6, 0)}, columns=6)))
     assert len(detector.detect([frame_of(64, 64)])[0]) == 1

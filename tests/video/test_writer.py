@@ -125,6 +125,15 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, limit):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_that_lacks_a_frame_at_the_end_is_not_given_its_name(tmp_path):
+    writer = VideoWriter(tmp_path / "out.mp4", 25)
+    writer.write(gradient(32, 32))
+    writer._count += 1  # as if the disk had swallowed one
+    with pytest.raises(OSError, match="expected 2 frames in the file, got 1"):
+        writer.close()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_image_of_another_size_names_the_frame(tmp_path):
     expected = r"out\.mp4: expected 96 x 64 pixels, got 96 x 60 in frame 2"
     with pytest.raises(ValueError, match=expected):
