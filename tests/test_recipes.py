@@ -91,6 +91,19 @@ def test_overrides_win_over_settings_and_settings_over_the_recipe(write):
     assert recipe.settings.split == "full"
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"split": "half"}, "split: expected 'full', 'train-half' or 'val-half', got 'half'"),
+        ({"splits": "full"}, "splits: unknown key; the nearest is split"),
+    ],
+)
+def test_settings_are_checked_as_overrides_are(settings, message):
+    with pytest.raises(ValueError, match="split") as caught:
+        resolve_recipe(settings=settings)
+    assert str(caught.value) == message
+
+
 def test_classes_can_be_set_as_a_list():
     assert resolve_recipe(overrides=["classes=[person, car]"]).settings.classes == (
         "person",

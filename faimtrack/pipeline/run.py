@@ -86,7 +86,8 @@ def run_pipeline(
     """Track all frames of a source.
 
     If a stage fails, what the frames before gave still goes through the later stages; then the
-    error is raised as it was. An interrupt (Ctrl-C) ends all stages after the frame in hand.
+    error is raised as it was. An interrupt (Ctrl-C) ends all stages after the frame in hand; to a
+    live source (one whose `is_live` is true), which has no other end, it is a good one.
 
     Args:
         source: Frames in order.
@@ -113,10 +114,14 @@ def run_pipeline(
     )
     run = _Run(detector.open(source.info), tracker, sinks, needs_images)
     started = time.perf_counter()
-    if needs_images if overlap is None else overlap:
-        _overlapped(run, source, queue_frames)
-    else:
-        run.write(run.guarded(run.track(run.guarded(run.detect(run.guarded(run.decode(source)))))))
+    try:
+        if needs_images if overlap is None else overlap:
+            _overlapped(run, source, queue_frames)
+        else:
+            _one_after_the_other(run, source)
+    except KeyboardInterrupt:
+        if not getattr(source, "is_live", False):
+            raise
     if run.errors:
         raise run.errors[0]
     return run.summary(time.perf_counter() - started)
@@ -211,6 +216,12 @@ class _Run:
             seconds=seconds,
             stage_seconds=dict(self._seconds),
         )
+
+
+def _one_after_the_other(run: _Run, source: Source) -> None:
+    """Take each frame through all stages before the next one."""
+    detected = run.guarded(run.detect(run.guarded(run.decode(source))))
+    run.write(run.guarded(run.track(detected)))
 
 
 def _overlapped(run: _Run, source: Source, queue_frames: int) -> None:

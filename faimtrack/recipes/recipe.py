@@ -115,7 +115,9 @@ def resolve_recipe(
         )
     schema = _Schema(tracker_entry(name).config_class)
     values = schema.from_tree(where, tree)
-    values.update({key: value for key, value in (settings or {}).items() if value is not None})
+    for key, value in (settings or {}).items():
+        if value is not None:
+            values[schema.find(key)] = parse_value(key, value, schema.types[schema.find(key)])
     for text in overrides:
         key = schema.find(_key(text))
         values[key] = parse_text(key, text.partition("=")[2].strip(), schema.types[key])

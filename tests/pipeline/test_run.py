@@ -323,6 +323,17 @@ def test_an_interrupt_in_the_trackers_thread_ends_all_stages():
     assert no_thread_is_left()
 
 
+@pytest.mark.parametrize("overlap", [False, True])
+def test_an_interrupt_is_the_good_end_of_a_live_source(overlap):
+    sink, source = FakeSink(), FakeSource(10_000)
+    source.is_live = True
+    tracker = FakeTracker(breaks_at=30, error=KeyboardInterrupt())
+    summary = run_pipeline(source, FakeDetector(), tracker, [sink], overlap=overlap)
+    assert summary.frames == 29
+    assert sink.indices == list(range(1, 30))
+    assert no_thread_is_left()
+
+
 def test_ctrl_c_ends_a_running_pipeline_cleanly():
     code = """
         import sys, time
