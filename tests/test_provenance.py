@@ -50,6 +50,13 @@ def test_the_same_record_gives_the_same_bytes_and_names_no_folder_of_the_machine
     assert first.endswith(b"}\n")
 
 
+def test_the_order_in_which_settings_were_put_together_does_not_show(output):
+    first = Provenance(kind="x", configuration={"a": 1, "b": {"c": 2, "d": 3}})
+    other = Provenance(kind="x", configuration={"b": {"d": 3, "c": 2}, "a": 1})
+    before = write_provenance(output, first).read_bytes()
+    assert write_provenance(output, other).read_bytes() == before
+
+
 def test_the_sidecar_of_a_folder_lies_beside_it_and_has_no_hash(tmp_path):
     folder = tmp_path / "crowd"
     folder.mkdir()
