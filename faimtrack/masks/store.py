@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from faimtrack.atomic import atomic_file
 from faimtrack.masks.mask import Mask
+from faimtrack.masks.seal import check_seal, seal_parquet
 
 FORMAT_VERSION = 1
 """Raised whenever older readers would misunderstand a file."""
@@ -77,6 +79,7 @@ class MaskStoreWriter:
         )
         with ExitStack() as stack:
             temporary = stack.enter_context(atomic_file(self._path))
+            stack.push(_seal_at_end(temporary))
             self._writer = stack.enter_context(
                 pq.ParquetWriter(temporary, schema, compression="zstd", write_page_checksum=True)
             )
@@ -152,6 +155,7 @@ class MaskStore:
         path = Path(path)
         if not path.is_file():
             raise FileNotFoundError(f"{path}: expected a mask store, got no such file")
+        check_seal(path)
         try:
             file = pq.ParquetFile(path, page_checksum_verification=True)
         except (pa.ArrowException, OSError) as error:
@@ -191,7 +195,7 @@ class MaskStore:
         """The frames that have masks, rising."""
         found: set[int] = set()
         for group in range(len(self._spans)):
-            found.update(self._read(group, ["frame"])["frame"].to_pylist())
+            found.update(row["frame"] for row in self._read(group, ["frame"]))
         return sorted(found)
 
     def frame(self, index: int) -> dict[int, Mask]:
@@ -234,16 +238,29 @@ class MaskStore:
         """The rows of a row group by frame; the group read last stays in memory."""
         if group != self._group:
             self._rows = {}
-            for row in self._read(group, None).to_pylist():
+            for row in self._read(group, _SCHEMA.names):
                 self._rows.setdefault(row.pop("frame"), []).append(row)
             self._group = group
         return self._rows
 
-    def _read(self, group: int, columns: list[str] | None) -> pa.Table:
+    def _read(self, group: int, columns: list[str]) -> list[dict[str, Any]]:
         try:
-            return self._file.read_row_group(group, columns=columns)
-        except (pa.ArrowException, OSError) as error:
+            rows: list[dict[str, Any]] = self._file.read_row_group(
+                group, columns=columns
+            ).to_pylist()
+        except (pa.ArrowException, OSError, ValueError) as error:
             raise ValueError(f"{self._path}: expected readable masks: {_line(error)}") from error
+        return rows
+
+
+def _seal_at_end(path: Path) -> Callable[..., None]:
+    """A context's exit that seals a file if nothing went wrong."""
+
+    def leave(kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            seal_parquet(path)
+
+    return leave
 
 
 def _line(error: BaseException) -> str:

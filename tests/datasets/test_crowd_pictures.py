@@ -3,6 +3,9 @@ import itertools
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 
 from faimtrack.datasets.crowd import (
     KINDS,
@@ -13,6 +16,7 @@ from faimtrack.datasets.crowd import (
     frames,
     simulate_crowd,
 )
+from faimtrack.datasets.crowd.write import _encode_part
 from faimtrack.masks.mask import Mask
 
 
@@ -169,3 +173,14 @@ def test_stopped_drawing_leaves_no_thread_at_work():
     drawing.close()
     with pytest.raises(StopIteration):
         next(drawing)
+
+
+@given(
+    arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=12)),
+    st.tuples(*[st.integers(0, 3)] * 4),
+)
+def test_part_of_a_frame_is_encoded_like_the_whole(part, margins):
+    # Without margins, runs go on from the last row of a column to the first of the next.
+    top, bottom, left, right = margins
+    whole = np.pad(part, ((top, bottom), (left, right)))
+    assert _encode_part(part, left, top, whole.shape) == Mask.encode(whole).counts
