@@ -255,7 +255,7 @@ class Frame:
         load: Callable[[], Image] | None = None,
         size: tuple[int, int] | None = None,
     ) -> None:
-        """Describe a frame by its RGB pixels (`image`), by how to get them (`load`), or neither."""
+        """Describe a frame by its RGB pixels (`image`), by how to get them (`load`) or neither."""
         if index < 1:
             raise ValueError(f"frame index: expected 1 or more, got {index}")
         self.index = index
