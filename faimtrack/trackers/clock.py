@@ -14,6 +14,8 @@ class Clock:
     Attributes:
         frame_rate: Nominal frames per second.
         now: Nominal frames since the start; the first frame is 1.
+        previous: What `now` was at the frame before; kept, because `now` less a step may miss it
+            by a rounding error.
         updates: How many frames were seen.
     """
 
@@ -25,7 +27,7 @@ class Clock:
 
     def reset(self) -> None:
         """Back to the beginning."""
-        self.now = 0.0
+        self.now = self.previous = 0.0
         self.updates = 0
         self._index = 0
         self._time_s: float | None = None
@@ -45,6 +47,7 @@ class Clock:
             raise ValueError(f"frame: expected an index after {self._index}, got {index}")
         steps = 1.0 if one_step or not self.updates else self._steps(index, time_s)
         self._index, self._time_s = index, time_s
+        self.previous = self.now
         self.now += steps
         self.updates += 1
         return steps
@@ -63,6 +66,7 @@ class Clock:
         return {
             "clock.frame_rate": self.frame_rate,
             "clock.now": self.now,
+            "clock.previous": self.previous,
             "clock.updates": self.updates,
             "clock.index": self._index,
             "clock.time_s": self._time_s,
@@ -72,6 +76,7 @@ class Clock:
         """Go on from what `state` gave."""
         self.frame_rate = float(state["clock.frame_rate"] or 0)
         self.now = float(state["clock.now"] or 0)
+        self.previous = float(state["clock.previous"] or 0)
         self.updates = int(state["clock.updates"] or 0)
         self._index = int(state["clock.index"] or 0)
         self._time_s = state["clock.time_s"]

@@ -116,7 +116,7 @@ class OcSort(SortFamily):
         # First round: overlap with the prediction, and momentum (OCM).
         overlaps = self._overlaps(self._tracks, predicted, strong)
         rows, columns = self._match(overlaps, self._momentum(strong))
-        self._observe(rows, strong[columns], steps)
+        self._observe(rows, strong[columns])
         missed = left_over(len(self._tracks), rows)
         strong = strong[left_over(len(strong), columns)]
 
@@ -124,14 +124,14 @@ class OcSort(SortFamily):
             scores = candidates.scores
             is_weak = (scores > config.low_threshold) & (scores < config.detection_threshold)
             weak = candidates[is_weak]
-            missed, _ = self._rematch(missed, predicted[missed], weak, steps)
+            missed, _ = self._rematch(missed, predicted[missed], weak)
 
         # Last round: overlap with where a track was last seen (OCR).
         matched = self._tracks["matched"][missed]
         last_seen = np.where(matched[:, None], self._tracks["observation"][missed], -1.0)
-        missed, strong = self._rematch(missed, last_seen, strong, steps)
+        missed, strong = self._rematch(missed, last_seen, strong)
 
-        self._freeze(missed, steps)
+        self._freeze(missed)
         self._tracks = joined(self._tracks, self._begin(strong))
         shown = self._tracks[self._shown()]
         answer = self._answer(shown, shown["observation"].copy())
@@ -187,20 +187,19 @@ class OcSort(SortFamily):
         missed: NDArray[np.int64],
         boxes: NDArray[np.float64],
         candidates: Candidates,
-        steps: float,
     ) -> tuple[NDArray[np.int64], Candidates]:
         """A round for who is left, by the given boxes; returns who is left then."""
         overlaps = self._overlaps(self._tracks[missed], boxes, candidates)
         if not overlaps.size or overlaps.max() <= self.config.iou_threshold:
             return missed, candidates
         rows, columns = self._match(overlaps, shortcut=False)
-        self._observe(missed[rows], candidates[columns], steps)
+        self._observe(missed[rows], candidates[columns])
         return (
             missed[left_over(len(missed), rows)],
             candidates[left_over(len(candidates), columns)],
         )
 
-    def _observe(self, rows: NDArray[np.int64], taken: Candidates, steps: float) -> None:
+    def _observe(self, rows: NDArray[np.int64], taken: Candidates) -> None:
         """Give each of some tracks its detection: direction, filter and memory."""
         if not len(rows):
             return
@@ -208,7 +207,7 @@ class OcSort(SortFamily):
         known = tracks["matched"][rows]
         directions = _directions(self._earlier(rows), boxes)
         tracks["direction"][rows[known]] = directions[known]
-        lost = tracks["matched"][rows] & (tracks["last"][rows] < self._clock.now - steps)
+        lost = tracks["matched"][rows] & (tracks["last"][rows] < self._clock.previous)
         if lost.any():
             self._reupdate(rows[lost], boxes[lost])
         XYSR.update(tracks, rows, XYSR.measure(boxes))
@@ -219,9 +218,9 @@ class OcSort(SortFamily):
         tracks["recent_age"][rows, age % self.config.direction_gap] = age
         tracks["matched"][rows] = True
 
-    def _freeze(self, missed: NDArray[np.int64], steps: float) -> None:
+    def _freeze(self, missed: NDArray[np.int64]) -> None:
         """Remember the state of tracks in the first frame that misses them."""
-        first = missed[self._tracks["last"][missed] == self._clock.now - steps]
+        first = missed[self._tracks["last"][missed] == self._clock.previous]
         self._tracks["frozen_mean"][first] = self._tracks["mean"][first]
         self._tracks["frozen_covariance"][first] = self._tracks["covariance"][first]
 

@@ -98,7 +98,7 @@ class SortFamily(RowTracker):
             `(N, 4)` their boxes, as corners in pixels.
         """
         tracks = self._tracks
-        tracks["streak"][tracks["last"] < self._clock.now - steps] = 0
+        tracks["streak"][tracks["last"] < self._clock.previous] = 0
         mean = tracks["mean"]
         vanishing = mean[:, 0, 2] + mean[:, 1, 2] * steps <= 0  # an area below zero
         mean[vanishing, 1, 2] = 0.0

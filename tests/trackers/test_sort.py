@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from faimtrack.structures import Frame
 from faimtrack.trackers import OcSort, OcSortConfig, Sort, SortConfig
 from faimtrack.trackers.motion import XYSR
 
@@ -39,6 +40,16 @@ def test_a_miss_begins_the_count_of_matches_anew(scene, kind):
     frames = [[person]] * 4 + [[person, late]] * 4 + [[person]] + [[person, late]] * 3
     answers = scene.follow(make(kind), frames)
     assert [2 in each for each in ids(answers)[7:]] == [True, False, False, False, True]
+
+
+@BOTH
+def test_uneven_time_stamps_do_not_make_a_track_seem_missed(scene, kind):
+    tracker, time_s, answers = make(kind), 0.0, []
+    for index, step in enumerate(np.random.default_rng(1).uniform(0.5, 1.7, 200), 1):
+        time_s += step / 30
+        frame = Frame(index, time_s=time_s)
+        answers.append(tracker.update(scene.seen((scene.box(3 * index), 0.9)), frame))
+    assert ids(answers) == [[1]] * 200
 
 
 def test_sort_forgets_a_track_after_one_frame_without_it(scene):
