@@ -11,6 +11,7 @@ from types import MappingProxyType
 import numpy as np
 
 from faimtrack.motfile import MotTable
+from faimtrack.provenance import read_provenance
 
 PEDESTRIAN = 1
 _MOT_CLASSES = tuple(range(1, 14))
@@ -114,8 +115,8 @@ def class_rules(
 def choose_rules(name: str, ground_truth: MotTable) -> tuple[EvaluationRules, str]:
     """Find the rules that a sequence was made for, and say why.
 
-    The sequence's name decides, then the folders above its ground truth, then what stands in the
-    ground truth.
+    A synthetic crowd is known by its sidecar and follows MOT20. Else the sequence's name decides,
+    then the folders above its ground truth, then what stands in the ground truth.
 
     Returns:
         The rules, and the reason in a few words for the reader of the scores.
@@ -123,14 +124,25 @@ def choose_rules(name: str, ground_truth: MotTable) -> tuple[EvaluationRules, st
     Raises:
         ValueError: Nothing tells. Guessing would drop the user's classes or count distractors.
     """
+    folders = Path(ground_truth.path).resolve().parents[:_FOLDERS_LOOKED_AT]
+    if any(_is_crowd(folder) for folder in folders):
+        return BENCHMARKS["mot20"], "a crowd that faimtrack made"
     chosen = _rules_by_name(name)
     if chosen is not None:
         return chosen, f"from the name {name}"
-    for folder in Path(ground_truth.path).resolve().parents[:_FOLDERS_LOOKED_AT]:
+    for folder in folders:
         chosen = _rules_by_name(folder.name)
         if chosen is not None:
             return chosen, f"from the folder {folder.name}"
     return _rules_by_content(ground_truth)
+
+
+def _is_crowd(folder: Path) -> bool:
+    """Whether the folder's sidecar says that `faimtrack crowd` made it."""
+    try:
+        return read_provenance(folder).kind == "crowd"
+    except (OSError, ValueError):
+        return False
 
 
 def _rules_by_name(name: str) -> EvaluationRules | None:

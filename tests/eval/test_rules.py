@@ -2,7 +2,10 @@
 
 import pytest
 
+from faimtrack.datasets.crowd import CrowdConfig, simulate_crowd, write_crowd
 from faimtrack.eval import benchmark_rules, choose_rules, class_rules, evaluate_sequence
+from faimtrack.motfile import read_mot
+from faimtrack.provenance import provenance_path
 
 BOX = (0, 0, 10, 10)
 
@@ -45,7 +48,6 @@ def test_the_ground_truth_decides_where_no_name_does(make_table, rows, benchmark
 
 
 def test_world_coordinates_are_not_taken_for_classes(tmp_path, write_mot):
-    from faimtrack.motfile import read_mot
 
     path = write_mot(tmp_path / "gt.txt", [[1, 1, *BOX, 1, 4.4852, 5.5016, 0]])
     assert choose_rules("street", read_mot(path, "ground truth"))[0].name == "mot15"
@@ -113,3 +115,13 @@ def test_a_class_with_nothing_at_all_is_left_out_of_the_mean(make_table):
     scores = evaluate_sequence(rows, rows, range(1, 2), class_rules([4, 5]))
     assert scores.summary["HOTA"] == 1.0
     assert scores.by_class[5].summary["HOTA"] == 0.0
+
+
+def test_a_synthetic_crowd_is_scored_as_mot20_whatever_it_is_called(tmp_path):
+    crowd = simulate_crowd(CrowdConfig(name="MOT17-99", seed=1, frames=3, people=5))
+    folder = write_crowd(crowd, tmp_path / "MOT17-99", images=False)
+    truth = read_mot(folder / "gt" / "gt.txt", "ground truth")
+    rules, reason = choose_rules("MOT17-99", truth)
+    assert (rules.name, reason) == ("mot20", "a crowd that faimtrack made")
+    provenance_path(folder).unlink()
+    assert choose_rules("MOT17-99", truth)[0].name == "mot17"
