@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, TypedDict
 
@@ -328,13 +328,3 @@ class SourceInfo:
     width: int | None = None
     height: int | None = None
     first_index: int = 1
-
-
-def iterate_frames(count: int, info: SourceInfo | None = None) -> Iterator[Frame]:
-    """Frames without pixels, numbered from 1: what a sequence of mere detections has."""
-    size = None
-    if info is not None and info.width and info.height:
-        size = (info.width, info.height)
-    for index in range(1, count + 1):
-        time_s = (index - 1) / info.frame_rate if info is not None and info.frame_rate else None
-        yield Frame(index, time_s=time_s, size=size)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from faimtrack.structures import Detections, Frame, SourceInfo, Tracks, iterate_frames
+from faimtrack.structures import Detections, Frame, Tracks
 
 BOXES = [[0, 0, 10, 20], [5, 5, 15, 25], [100, 50, 130, 90]]
 SCORES = [0.9, 0.7, 0.1]
@@ -236,13 +236,3 @@ def test_an_image_that_is_not_rgb_bytes_is_refused(image):
         Frame(1, image=image)
     with pytest.raises(ValueError, match=r"image: expected .* uint8 RGB"):
         _ = Frame(1, load=lambda: image).image
-
-
-def test_frames_of_mere_detections_have_numbers_times_and_sizes():
-    info = SourceInfo(name="a", frame_rate=10.0, width=640, height=480)
-    frames = list(iterate_frames(3, info))
-    assert [frame.index for frame in frames] == [1, 2, 3]
-    assert [frame.time_s for frame in frames] == [0.0, 0.1, 0.2]
-    assert frames[0].size == (640, 480)
-    bare = next(iterate_frames(1))
-    assert (bare.time_s, bare.size) == (None, None)
