@@ -197,6 +197,12 @@ def test_a_row_has_ten_columns_with_boxes_to_a_hundredth_of_a_pixel():
     assert format_tracks(7, Tracks.empty()) == ""
 
 
+def test_column_eight_says_the_class_from_one_where_there_are_several():
+    tracks = Tracks([3, 4], [[0, 0, 1, 1], [2, 2, 3, 3]], [0.5, 0.5], [0, 36], [0, 1])
+    rows = format_tracks(7, tracks, with_classes=True).splitlines()
+    assert [row.split(",")[7] for row in rows] == ["1", "37"]
+
+
 @given(
     st.lists(
         st.tuples(

@@ -247,17 +247,24 @@ def _refuse_twins(
     )
 
 
-def format_tracks(frame: int, tracks: Tracks) -> str:
+def format_tracks(frame: int, tracks: Tracks, *, with_classes: bool = False) -> str:
     r"""The rows of one frame in the standard 10 columns, boxes to 0.01 px; empty without tracks.
+
+    Args:
+        frame: Its number.
+        tracks: Its tracks.
+        with_classes: Whether column 8 says the class, counted from 1; else it is −1 as in
+            MOTChallenge's own results, which have one class.
 
     >>> format_tracks(7, Tracks([3], [[10, 20, 15.5, 40]], [0.875], [0], [0]))
     '7,3,10.00,20.00,5.50,20.00,0.875,-1,-1,-1\n'
     """
     boxes = box_xyxy_to_xywh(tracks.boxes).tolist()
+    classes = (tracks.class_ids + 1).tolist() if with_classes else [-1] * len(tracks)
     return "".join(
-        f"{frame},{track_id},{left:.2f},{top:.2f},{width:.2f},{height:.2f},{score:.6g},-1,-1,-1\n"
-        for track_id, (left, top, width, height), score in zip(
-            tracks.ids.tolist(), boxes, tracks.scores.tolist(), strict=True
+        f"{frame},{track_id},{left:.2f},{top:.2f},{width:.2f},{height:.2f},{score:.6g},{kind},-1,-1\n"
+        for track_id, (left, top, width, height), score, kind in zip(
+            tracks.ids.tolist(), boxes, tracks.scores.tolist(), classes, strict=True
         )
     )
 

@@ -110,13 +110,17 @@ def _run(task: SequenceTask, source: FrameSource, report: Report | None) -> Pipe
     detector = make_detector(task, source)
     tracker = create_tracker(recipe.tracker_name, recipe.tracker, frame_rate=info.frame_rate)
     from_one = recipe.settings.numbering == "from-1"
-    result = TrackFile(task.output, frame_shift=info.first_index - 1 if from_one else 0)
+    one_class = len(recipe.settings.classes) == 1 or len(detector.class_names) == 1
+    result = TrackFile(
+        task.output,
+        frame_shift=info.first_index - 1 if from_one else 0,
+        with_classes=not one_class,
+    )
     try:
         with contextlib.ExitStack() as files:
             sinks: list[Sink] = []
             if task.video is not None:
-                # One class asked for needs no label.
-                named = () if len(recipe.settings.classes) == 1 else detector.class_names
+                named = () if one_class else detector.class_names  # one needs no label
                 sinks.append(files.enter_context(_video(task.video, source, named)))
             sinks.append(files.enter_context(result))
             if report is not None:

@@ -34,8 +34,17 @@ class TrackFile:
 
     needs_images = False
 
-    def __init__(self, path: str | os.PathLike[str], *, frame_shift: int = 0) -> None:
-        """Write to `path`; `frame_shift` is subtracted from each frame number."""
+    def __init__(
+        self, path: str | os.PathLike[str], *, frame_shift: int = 0, with_classes: bool = False
+    ) -> None:
+        """Write to `path`.
+
+        Args:
+            path: Where the whole file will be.
+            frame_shift: Subtracted from each frame number.
+            with_classes: Whether column 8 says the class; see `faimtrack.motfile.format_tracks`.
+        """
+        self._with_classes = with_classes
         self.path = Path(path)
         self.partial_path = self.path.with_name(f"{self.path.name}.partial")
         self._shift = frame_shift
@@ -50,7 +59,8 @@ class TrackFile:
     def write(self, frame: Frame, detections: Detections, tracks: Tracks) -> None:
         """Append one frame's rows; they are on their way to the disk when this returns."""
         assert self._file is not None, "used outside of its with block"
-        self._file.write(format_tracks(frame.index - self._shift, tracks))
+        number = frame.index - self._shift
+        self._file.write(format_tracks(number, tracks, with_classes=self._with_classes))
         self._file.flush()
         self.first_frame = self.first_frame or frame.index
         self.last_frame = frame.index

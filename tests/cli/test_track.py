@@ -387,6 +387,17 @@ def test_snakeboard_is_tracked_by_a_real_detector_with_a_video(faimtrack, shared
     assert record.configuration["classes"] == ["person"]
 
 
+def test_tracks_of_several_classes_say_theirs_in_column_eight(faimtrack, shared_data, tmp_path):
+    done = faimtrack(
+        *["track", shared_data / "video" / "snakeboard.mp4", "--output", tmp_path],
+        *["--detector", shared_data / "models" / "yolox_nano.onnx"],
+        *["--classes", "person,skateboard"],
+    )
+    assert done.status == 0
+    rows = (tmp_path / "snakeboard.txt").read_text().splitlines()
+    assert {row.split(",")[7] for row in rows} == {"1", "37"}  # COCO's, counted from 1
+
+
 def test_an_unknown_class_of_a_detector_is_one_line(faimtrack, shared_data, complaint):
     done = faimtrack(
         "track",
