@@ -76,7 +76,9 @@ def draw_tracks(
 
 
 def draw_detections(image: Image, detections: Detections) -> Image:
-    """Draw detections in the colours of their classes, with class and score where there is room.
+    """Draw detections in the colours of their classes, with score where there is room.
+
+    Where there are several classes, theirs is written too.
 
     Args:
         image: `(H, W, 3)` uint8 RGB; not modified.
@@ -87,8 +89,9 @@ def draw_detections(image: Image, detections: Detections) -> Image:
     colours = [colour_of(int(number) + 1) for number in detections.class_ids]
     if detections.masks is not None:
         _draw_masks(drawn, detections.masks, colours)
+    names = detections.class_names
     labels = [
-        (f"{detections.class_names[class_id]} {score:.2f}", f"{score:.2f}".lstrip("0"))
+        (f"{names[class_id]} {score:.2f}" if len(names) > 1 else "", f"{score:.2f}".lstrip("0"))
         for class_id, score in zip(
             detections.class_ids.tolist(), detections.scores.tolist(), strict=True
         )
