@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, TypeVar
+from numbers import Real
+from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 Config = TypeVar("Config", bound="PresetConfig")
 
@@ -23,7 +25,7 @@ def parameter(
         help: One sentence.
         unit: Such as `frames`, `s`, `px`, `IoU`; empty for switches and names.
         low: Smallest value that makes sense, itself included.
-        high: Largest value that makes sense, itself included.
+        high: Largest value that makes sense, itself included; only together with `low`.
     """
     metadata = {"unit": unit, "help": help, "low": low, "high": high}
     return field(default=default, metadata=metadata)
@@ -34,23 +36,30 @@ class PresetConfig:
     """Parameters of an algorithm, with named sets of values.
 
     Raises:
-        ValueError: A value lies outside its range.
+        ValueError: A value lies outside its range, or is none of the words that its type allows.
     """
 
     _presets: ClassVar[dict[str, dict[str, Any]]] = {"default": {}}
 
     def __post_init__(self) -> None:
+        types = get_type_hints(type(self))
         for each in fields(self):
             value, low, high = (
                 getattr(self, each.name),
                 each.metadata.get("low"),
                 each.metadata.get("high"),
             )
-            if value is None or isinstance(value, str):
+            expected = types[each.name]
+            words = get_args(expected) if get_origin(expected) is Literal else ()
+            if words and value not in words:
+                raise ValueError(f"{each.name}: expected {' or '.join(words)}, got {value!r}")
+            if low is None or (value is None and type(None) in get_args(expected)):
                 continue
-            if (low is not None and not value >= low) or (high is not None and not value <= high):
-                expected = f"{low} to {high}" if high is not None else f"{low} or more"
-                raise ValueError(f"{each.name}: expected {expected}, got {value}")
+            if not (
+                isinstance(value, Real) and low <= value <= (math.inf if high is None else high)
+            ):
+                limits = f"{low} or more" if high is None else f"{low} to {high}"
+                raise ValueError(f"{each.name}: expected {limits}, got {value!r}")
 
     @classmethod
     def preset_names(cls) -> tuple[str, ...]:

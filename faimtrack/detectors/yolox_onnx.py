@@ -89,11 +89,6 @@ class YoloxOnnxDetector:
             OSError: The file cannot be read.
         """
         self.config = replace(config or YoloxOnnxConfig(), **parameters)
-        if self.config.input_convention not in ("current", "legacy"):
-            raise ValueError(
-                "input_convention: expected current or legacy, "
-                f"got {self.config.input_convention!r}"
-            )
         self.model = model if isinstance(model, OnnxModel) else OnnxModel(model)
         self._size, self._batch = self._input_layout()
         output = self._probe()

@@ -80,8 +80,7 @@ def joined(*rows: Rows) -> Rows:
     """Structured arrays of one type, one after the other.
 
     `np.concatenate` first looks for a type that fits them all, field by field, which at ten
-    tracks takes
-    longer than all the Kalman filters: as plain bytes they need none.
+    tracks takes longer than all the Kalman filters: as plain bytes they need none.
     """
     row_type = rows[0].dtype
     as_bytes = f"V{row_type.itemsize}"
@@ -269,4 +268,8 @@ class RowTracker:
                 setattr(tracker, each, rows)
         except KeyError as error:
             raise ValueError(f"state: expected an entry {error}, got none") from None
+        except TypeError as error:
+            raise ValueError(
+                f"state: expected values of {cls.name}, got others: {error}"
+            ) from None
         return tracker

@@ -72,6 +72,12 @@ def test_a_state_that_lacks_something_is_refused():
         ByteTrack.from_state(state)
 
 
+def test_a_state_with_parameters_that_are_not_the_trackers_is_refused():
+    state = ByteTrack().state() | {"config": '{"patience": 3}'}
+    with pytest.raises(ValueError, match="state: expected values of bytetrack, got others: "):
+        ByteTrack.from_state(state)
+
+
 @pytest.mark.parametrize("content", [b"", b"not a state", b"PK\x03\x04 broken"])
 def test_a_file_that_is_no_state_is_refused_by_name(tmp_path, content):
     path = tmp_path / "broken.npz"
