@@ -23,8 +23,9 @@ class RunLengthMask(TypedDict):
 def _array(name: str, values: ArrayLike, dtype: type, shape: tuple[int | None, ...]) -> Any:
     """A contiguous array of `dtype`, or a ValueError that says which shape was expected."""
     array = np.asarray(values)
-    if array.size == 0:
-        array = array.reshape([length or 0 for length in shape])
+    empty = [length or 0 for length in shape]
+    if array.size == 0 and 0 in empty:
+        array = array.reshape(empty)
     fits = array.ndim == len(shape) and all(
         expected is None or expected == came
         for expected, came in zip(shape, array.shape, strict=True)

@@ -62,6 +62,7 @@ def test_nothing_found_has_the_shapes_of_nothing(empty):
         (([[0, 0, 1]], [1]), r"boxes: expected shape \(N, 4\), got \(1, 3\)"),
         (([0, 0, 1, 1], [1]), r"boxes: expected shape \(N, 4\), got \(4,\)"),
         ((BOXES, [1, 1]), r"scores: expected shape \(3\), got \(2,\)"),
+        ((BOXES, []), r"scores: expected shape \(3\), got \(0,\)"),
         ((BOXES, SCORES, [0, 0]), r"class_ids: expected shape \(3\)"),
         ((BOXES, SCORES, [0, 0, 0.5]), "class_ids: expected whole numbers, got float64"),
         ((BOXES, SCORES, [0, 0, 1]), r"expected 0 to 0 \(person\), got 0 to 1"),
