@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from faimtrack.motfile import find_sequences, read_sequence_info
+from faimtrack.motfile import find_sequences
 from faimtrack.pipeline.inputs import Existing, SequenceTask
 from faimtrack.pipeline.sequence import refuse_existing
 from faimtrack.recipes import Recipe
+from faimtrack.video.sources import source_name
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov"})
 
@@ -42,7 +43,7 @@ def plan_tasks(
     """
     if detections is not None and weights is not None:
         raise ValueError("expected either detections or a detector, got both")
-    named = [(_name(source), source) for given in sources for source in _expanded(given)]
+    named = [(source_name(source), source) for given in sources for source in _expanded(given)]
     names = [name for name, _ in named]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -77,23 +78,6 @@ def _expanded(source: str) -> Iterable[str]:
     except (OSError, ValueError):
         pass  # a folder of images, or one whose fault is told when it is opened
     return [source]
-
-
-def _name(source: str) -> str:
-    """What the output files of a source are called; known without opening it."""
-    if "://" in source:
-        return Path(source.split("?")[0].rstrip("/")).stem or "stream"
-    path = Path(source)
-    if path.is_dir():
-        try:
-            return read_sequence_info(path).name
-        except (OSError, ValueError):
-            return path.resolve().name
-    if not path.exists() and set(source) & set("*?["):
-        return path.parent.resolve().name
-    if source.isascii() and source.isdigit():
-        return f"camera-{source}"
-    return path.stem
 
 
 def _inside(folder: Path | None, name: str, *, is_new: bool = False) -> Path | None:

@@ -15,7 +15,7 @@ import numpy as np
 from faimtrack.motfile import SplitName
 from faimtrack.structures import Frame, Image, SourceInfo
 from faimtrack.video.counting import count_packets, declared_count
-from faimtrack.video.sources import FrameSource, refuse_split, split_of
+from faimtrack.video.sources import FrameSource, refuse_split, source_name, split_of
 
 _LIVE_SCHEMES = ("rtmp", "rtmps", "rtp", "rtsp", "rtsps", "srt", "udp")
 # By FFmpeg's number; the others are as good as never met, and left to PyAV.
@@ -62,7 +62,7 @@ class VideoFile(FrameSource):
             frames = split_of(self._name, self._expected, split)
         width, height = _upright_size(first)
         self.info = SourceInfo(
-            name=Path(self._name.rstrip("/")).stem or "stream",
+            name=source_name(self._source),
             frame_rate=self._frame_rate,
             frame_count=None if frames is None else len(frames),
             width=width,
@@ -267,7 +267,7 @@ def _upright_size(picture: Any) -> tuple[int, int]:
 
 
 def _without_password(url: str) -> str:
-    """A URL for messages and file names: no user, no password, no query."""
+    """A URL for messages: no user, no password, no query."""
     return re.sub(r"//[^/@]*@", "//", url).split("?")[0]
 
 

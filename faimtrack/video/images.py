@@ -12,7 +12,7 @@ import numpy as np
 
 from faimtrack.motfile import SplitName, read_sequence_info, split_frames
 from faimtrack.structures import Frame, Image, SourceInfo
-from faimtrack.video.sources import IMAGE_SUFFIXES, FrameSource, split_of
+from faimtrack.video.sources import IMAGE_SUFFIXES, FrameSource, source_name, split_of
 
 _PNG_END = b"IEND\xaeB`\x82"
 
@@ -172,7 +172,7 @@ class ImageFiles(_Stills):
         paths = _images_among(folder.iterdir())
         if not paths:
             raise ValueError(f"{folder}: expected images or a seqinfo.ini, got neither")
-        return cls(paths, name=_name_of(folder), split=split)
+        return cls(paths, name=source_name(folder), split=split)
 
     @classmethod
     def of_pattern(cls, pattern: str, *, split: SplitName = "full") -> ImageFiles:
@@ -180,7 +180,7 @@ class ImageFiles(_Stills):
         paths = _images_among(Path(found) for found in glob.glob(pattern, recursive=True))  # noqa: PTH207
         if not paths:
             raise ValueError(f"{pattern}: expected images, the pattern matches none")
-        return cls(paths, name=_name_of(paths[0].parent), split=split)
+        return cls(paths, name=source_name(pattern), split=split)
 
 
 def _images_among(paths: Iterator[Path]) -> list[Path]:
@@ -188,12 +188,6 @@ def _images_among(paths: Iterator[Path]) -> list[Path]:
         (path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()),
         key=natural_order,
     )
-
-
-def _name_of(folder: Path) -> str:
-    """The folder's name; of MOTChallenge's `img1`, the sequence's."""
-    folder = folder.resolve()
-    return folder.parent.name if folder.name == "img1" else folder.name or "images"
 
 
 def natural_order(path: Path) -> list[tuple[int, int, str]]:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from faimtrack.structures import Frame, Image, SourceInfo
-from faimtrack.video.sources import FrameSource
+from faimtrack.video.sources import FrameSource, source_name
 
 
 class Capture(Protocol):
@@ -66,7 +66,7 @@ class Camera(FrameSource):
             raise OSError(f"camera {number}: expected a camera, got none that can be opened")
         get = self._capture.get
         self.info = SourceInfo(
-            name=f"camera{number}",
+            name=source_name(number),
             frame_rate=float(get(cv2.CAP_PROP_FPS)) or None,
             width=int(get(cv2.CAP_PROP_FRAME_WIDTH)) or None,
             height=int(get(cv2.CAP_PROP_FRAME_HEIGHT)) or None,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import glob
 import re
+import urllib.parse
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
-from faimtrack.motfile import SplitName, split_frames
+from faimtrack.motfile import SplitName, read_sequence_info, split_frames
 from faimtrack.structures import Frame, SourceInfo
 
 IMAGE_SUFFIXES = frozenset(
@@ -95,12 +96,12 @@ def _open(source: str | Path | int, split: SplitName) -> FrameSource:
     from faimtrack.video.images import ImageFiles, MotSequence
 
     text = str(source)
-    if isinstance(source, int) or (text.isascii() and text.isdigit() and not Path(text).exists()):
+    if _is_camera(source):
         from faimtrack.video.live import Camera
 
         refuse_split(text, split)
         return Camera(int(text))
-    if isinstance(source, str) and _URL.match(text):
+    if _URL.match(text):
         from faimtrack.video.files import VideoFile
 
         return VideoFile(text, split=split)
@@ -117,10 +118,48 @@ def _open(source: str | Path | int, split: SplitName) -> FrameSource:
             "got no such file"
         )
     if path.suffix.lower() in IMAGE_SUFFIXES:
-        return ImageFiles([path], name=path.stem, split=split)
+        return ImageFiles([path], name=source_name(text), split=split)
     from faimtrack.video.files import VideoFile
 
     return VideoFile(path, split=split)
+
+
+def source_name(source: str | Path | int) -> str:
+    """What a source, and so whatever is made of it, is called; known without opening it.
+
+    A sequence is called what its `seqinfo.ini` says, a file what it is called without its suffix,
+    images what their folder is (the sequence, if that folder is MOTChallenge's `img1`), and a URL
+    like a file or else its host; user, password and query are left out.
+    """
+    text = str(source)
+    if _is_camera(source):
+        return f"camera-{text}"
+    if _URL.match(text):
+        url = urllib.parse.urlsplit(text)
+        return Path(url.path).stem or (url.hostname or "stream").replace(":", "-")
+    path = Path(text)
+    if path.is_dir():
+        try:
+            return read_sequence_info(path).name
+        except (OSError, ValueError):  # no sequence, or one whose fault is told when it is opened
+            return _folder_name(path)
+    if path.exists() or not glob.has_magic(text):
+        return path.stem
+    folder = path.parent
+    while glob.has_magic(str(folder)):
+        folder = folder.parent
+    return _folder_name(folder)
+
+
+def _folder_name(folder: Path) -> str:
+    folder = folder.resolve()
+    return folder.parent.name if folder.name == "img1" else folder.name or "images"
+
+
+def _is_camera(source: str | Path | int) -> bool:
+    text = str(source)
+    is_number = text.isascii() and text.isdigit()
+    return isinstance(source, int) or (is_number and not Path(text).exists())
 
 
 def refuse_split(name: str, split: SplitName) -> None:

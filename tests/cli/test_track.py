@@ -330,10 +330,10 @@ def test_a_folder_of_images_is_tracked_from_recorded_detections(
     done = faimtrack("track", sequence / "img1", *detections, "--output", "out", "--video")
     assert done.status == 0, done.err
     assert names_in(tmp_path / "out") == [
-        "img1.mp4",
-        "img1.mp4.json",
-        "img1.txt",
-        "img1.txt.json",
+        "walk.mp4",
+        "walk.mp4.json",
+        "walk.txt",
+        "walk.txt.json",
     ]
 
 

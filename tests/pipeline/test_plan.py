@@ -20,8 +20,12 @@ def in_tmp_path(tmp_path, monkeypatch):
         ("some/where/walk.of.people.mp4", "walk.of.people"),
         ("rtsp://user:secret@host/live/door.sdp?x=1", "door"),
         ("http://host/", "host"),
+        ("rtsp://user:secret@10.0.0.5:554", "10.0.0.5"),
+        ("rtsp://user:secret@[fe80::1]/", "fe80--1"),
         ("0", "camera-0"),
         ("frames/*.jpg", "frames"),
+        ("walk/img1/*.jpg", "walk"),
+        ("frames/**/*.jpg", "frames"),
     ],
 )
 def test_a_source_names_its_outputs(source, name):

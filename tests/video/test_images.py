@@ -165,6 +165,15 @@ def test_a_folder_is_read_in_natural_order(tmp_path, picture):
         assert (source.info.width, source.info.height) == (64, 48)
 
 
+@pytest.mark.parametrize("pattern", ["", "*.png"])
+def test_images_of_a_sequence_without_seqinfo_are_called_like_the_sequence(
+    tmp_path, picture, pattern
+):
+    write_image(tmp_path / "walk" / "img1" / "000001.png", picture)
+    with open_source(str(tmp_path / "walk" / "img1" / pattern)) as source:
+        assert source.info.name == "walk"
+
+
 def test_a_pattern_takes_what_it_matches(tmp_path, picture):
     for name in ("a1.png", "a2.png", "b1.png"):
         write_image(tmp_path / "shots" / name, picture)

@@ -33,7 +33,7 @@ class FakeCapture:
 def test_a_camera_gives_rgb_frames_timed_by_the_clock_and_says_when_it_stops():
     times = iter([100.0, 100.04, 100.2])
     camera = Camera(0, open_capture=FakeCapture, clock_s=lambda: next(times))
-    assert camera.info == SourceInfo(name="camera0", frame_rate=30.0, width=64, height=48)
+    assert camera.info == SourceInfo(name="camera-0", frame_rate=30.0, width=64, height=48)
     with camera, pytest.raises(OSError, match="camera 0: gave no more frames after frame 2"):
         list(camera)
     assert camera._capture.is_released
