@@ -15,7 +15,7 @@ PACKAGE = Path(faimtrack.__file__).parent
 FLOORS = [
     {"faimtrack", "atomic", "boxes", "config", "errors"},
     {"structures"},
-    {"motfile"},
+    {"motfile", "run_lengths"},
     {"video", "drawing", "onnx", "weights", "provenance"},
     {
         "trackers", "camera_motion", "postprocess", "appearance", "detectors", "masks", "eval",

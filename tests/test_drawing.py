@@ -13,7 +13,7 @@ from faimtrack.drawing import (
     draw_tracks,
     side_by_side,
 )
-from faimtrack.drawing.run_lengths import decode_window
+from faimtrack.run_lengths import decode_window
 from faimtrack.structures import Detections, Tracks
 
 

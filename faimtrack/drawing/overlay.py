@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faimtrack.drawing.lettering import Colour, colour_of, ink_on, text_size, text_thickness
-from faimtrack.drawing.run_lengths import decode_window
+from faimtrack.run_lengths import decode_window
 from faimtrack.structures import Detections, Image, RunLengthMask, Tracks
 
 Mask: TypeAlias = RunLengthMask | NDArray[np.bool_]
