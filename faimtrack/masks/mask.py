@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
+from faimtrack.run_lengths import decode_counts
 from faimtrack.structures import RunLengthMask
 
 
@@ -38,8 +39,9 @@ class Mask:
             raise ValueError(f"mask: expected a size above 0, got {self.width}x{self.height}")
         if not 0 <= self.quality <= 1:
             raise ValueError(f"mask: expected a quality from 0 to 1, got {self.quality}")
-        lengths = _run_lengths(self.counts)
-        if lengths is None or sum(lengths) != self.height * self.width or min(lengths) < 0:
+        # pycocotools trusts its input: runs that do not fit make it write outside its memory.
+        lengths = decode_counts(self.counts)
+        if (lengths < 0).any() or lengths.sum() != self.height * self.width:
             raise ValueError(
                 f"mask: expected run lengths of {self.width}x{self.height} pixels, got others"
             )
@@ -85,30 +87,7 @@ class Mask:
     def decode(self) -> NDArray[np.bool_]:
         """`(height, width)` bool."""
         # Not by pycocotools, whose decoder warns of its own use of numpy 2.
-        lengths = _run_lengths(self.counts) or []
+        lengths = decode_counts(self.counts)
         runs = np.arange(len(lengths)) % 2 == 1
         columns: NDArray[np.bool_] = np.repeat(runs, lengths).reshape(self.width, self.height)
         return np.ascontiguousarray(columns.T)
-
-
-def _run_lengths(counts: bytes) -> list[int] | None:
-    """The runs of COCO's compressed form, or None if the text is cut or foreign to it.
-
-    pycocotools trusts its input and reads and writes outside memory for runs that do not fit,
-    so that what comes from a file is measured here first.
-    """
-    lengths: list[int] = []
-    value = shift = 0
-    for byte in counts:
-        digit = byte - 48
-        if not 0 <= digit < 64 or shift > 50:
-            return None
-        value |= (digit & 31) << shift
-        shift += 5
-        if digit & 32:
-            continue
-        if digit & 16:
-            value -= 1 << shift
-        lengths.append(value + lengths[-2] if len(lengths) > 2 else value)
-        value = shift = 0
-    return None if shift or not lengths else lengths
