@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from faimtrack.boxes import box_iou
+from faimtrack.boxes import box_iou, box_xywh_to_xyxy
 from faimtrack.eval.rules import EvaluationRules
 from faimtrack.motfile import MotTable
 
@@ -87,7 +87,10 @@ def matching_input(
     similarities = []
     for frame in frames:
         objects, found = ground_truth.rows_of(frame), results.rows_of(frame)
-        overlaps = box_iou(_corners(ground_truth, objects), _corners(results, found))
+        overlaps = box_iou(
+            box_xywh_to_xyxy(ground_truth.boxes_xywh[objects]),
+            box_xywh_to_xyxy(results.boxes_xywh[found]),
+        )
         if distractors[objects].any():
             columns = _matched_columns(overlaps, distractors[objects])
             kept[np.arange(found.start, found.stop)[columns]] = False
@@ -103,12 +106,6 @@ def matching_input(
         result_id_count=result_count,
         removed_row_count=int((~kept).sum()),
     )
-
-
-def _corners(table: MotTable, rows: slice) -> NDArray[np.float64]:
-    boxes = table.boxes_xywh[rows].copy()
-    boxes[:, 2:] += boxes[:, :2]
-    return boxes
 
 
 def _matched_columns(
