@@ -127,6 +127,23 @@ def run_pipeline(
     return run.summary(time.perf_counter() - started)
 
 
+class _DistinctIds:
+    """Counts distinct ids at a bit each: a camera that runs for months shows millions."""
+
+    _BITS = 4096
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._blocks: dict[int, int] = {}
+
+    def add(self, ids: Iterable[int]) -> None:
+        for block, place in (divmod(each, self._BITS) for each in ids):
+            seen, bit = self._blocks.get(block, 0), 1 << place
+            if not seen & bit:
+                self._blocks[block] = seen | bit
+                self.count += 1
+
+
 class _Run:
     """The stages as generators, with what they count."""
 
@@ -139,7 +156,7 @@ class _Run:
         self._sinks = sinks
         self._needs_images = needs_images
         self._seconds = dict.fromkeys(_STAGES, 0.0)
-        self._ids: set[int] = set()
+        self._ids = _DistinctIds()
         self._frames = self._detections = self._rows = self._first = self._last = 0
 
     def guarded(self, stage: Iterator[Item]) -> Iterator[Item]:
@@ -203,14 +220,14 @@ class _Run:
             self._frames += 1
             self._detections += len(detections)
             self._rows += len(tracks)
-            self._ids.update(tracks.ids.tolist())
+            self._ids.add(tracks.ids.tolist())
 
     def summary(self, seconds: float) -> PipelineSummary:
         return PipelineSummary(
             frames=self._frames,
             detections=self._detections,
             rows=self._rows,
-            tracks=len(self._ids),
+            tracks=self._ids.count,
             first_frame=self._first,
             last_frame=self._last,
             seconds=seconds,

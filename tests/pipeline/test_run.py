@@ -4,6 +4,7 @@ import sys
 import textwrap
 import threading
 import time
+import tracemalloc
 import weakref
 
 import numpy as np
@@ -144,6 +145,24 @@ def test_every_frame_reaches_the_sinks_once_and_in_order_however_late_the_detect
     assert (summary.frames, summary.detections, summary.rows, summary.tracks) == (12, 12, 12, 1)
     assert (summary.first_frame, summary.last_frame) == (1, FRAMES)
     assert no_thread_is_left()
+
+
+def test_a_long_run_counts_its_ids_at_a_bit_each():
+    class AlwaysNew(FakeTracker):
+        def update(self, detections, frame=None):
+            ids = [frame.index, frame.index + 1]
+            return Tracks(ids, np.zeros((2, 4)), [1, 1], [0, 0], [-1, -1])
+
+    detector, count = FakeDetector(), 20_000
+    detector.needs_images = False
+    tracemalloc.start()
+    try:
+        summary = run_pipeline(FakeSource(count), detector, AlwaysNew())
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert summary.tracks == count + 1
+    assert peak < 200_000
 
 
 def test_frame_numbers_of_a_split_are_kept():
