@@ -143,7 +143,7 @@ def _status_of(error: BaseException) -> int:
     if isinstance(error, SystemExit):
         raise error
     if isinstance(error, (KeyboardInterrupt, typer.Abort)):
-        _complain("interrupted; --resume does the rest")
+        _complain("; ".join(["interrupted", *map(str, error.args)]))
         return EXIT_INTERRUPTED
     if isinstance(error, BrokenPipeError):
         # Whoever read our output has seen enough; closing stdout must not complain once more.
@@ -169,7 +169,7 @@ def _describe(error: BaseException) -> str:
         # Such as cv2 in a container without libGL.
         return f"{error.name or 'a library'} cannot be loaded: {' '.join(str(error).split())}"
     if isinstance(error, ModuleNotFoundError):
-        return f"{error.name} is not installed: pip install 'faimtrack[torch]' has everything"
+        return f"{error.name} is not installed: pip install faimtrack brings all it needs"
     text = describe_error(error)
     if isinstance(error, (ValueError, OSError, MemoryError)):
         return text

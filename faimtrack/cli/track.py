@@ -121,9 +121,12 @@ def track(
     )
     with SequenceProgress([task.name for task in tasks]) as progress:
         outcomes = []
-        for outcome in track_sequences(tasks, jobs=jobs, report=progress.report):
-            progress.finish(outcome)
-            outcomes.append(outcome)
+        try:
+            for outcome in track_sequences(tasks, jobs=jobs, report=progress.report):
+                progress.finish(outcome)
+                outcomes.append(outcome)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("--resume does the rest") from None
     raise typer.Exit(show_outcomes(outcomes, output))
 
 

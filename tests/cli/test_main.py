@@ -26,7 +26,7 @@ def test_without_a_verb_the_help_is_shown(faimtrack):
     [
         (ValueError("a file\nis bad"), 1, "a file is bad"),
         (FileNotFoundError(2, "No such file or directory", "x"), 1, "x: No such file or director"),
-        (KeyboardInterrupt(), 130, "interrupted; --resume does the rest"),
+        (KeyboardInterrupt(), 130, "interrupted"),
         (MemoryError(), 1, "out of memory"),
         (
             ModuleNotFoundError("No module named 'torch'", name="torch"),
