@@ -105,8 +105,7 @@ class OcSort(SortFamily):
         """
         config = self.config
         candidates = Candidates.of(detections, frame, clip=config.clip_boxes)
-        candidates = candidates[candidates.scores >= config.low_threshold]
-        if config.published_quirks and not len(candidates):
+        if config.published_quirks and not (candidates.scores >= config.low_threshold).any():
             return Tracks.empty()  # the authors' loop does not call its tracker then
         steps = self._clock.advance(frame, one_step=config.published_quirks)
         strong = self._strong(candidates)

@@ -159,6 +159,11 @@ def test_ocsort_uses_weak_detections_when_told(scene):
     assert ids(scene.follow(make("ocsort", use_weak=True), frames))[-1] == [1]
 
 
+def test_ocsort_tracks_detections_below_the_threshold_of_weak_ones_when_told(scene):
+    answers = scene.follow(make("ocsort", detection_threshold=0.02), [[(scene.box(0), 0.05)]] * 5)
+    assert ids(answers) == [[1]] * 5
+
+
 def test_ocsort_does_not_take_its_first_frames_for_observations(scene):
     # A slot that was never written is not an observation of age −1 (the third age back at age 2).
     tracker = make("ocsort")
