@@ -48,11 +48,19 @@ class VideoFile(FrameSource):
         self._options = {"rtsp_transport": "tcp"} if self._source.startswith("rtsp") else {}
         self._timeout = (_CONNECT_TIMEOUT_S, _READ_TIMEOUT_S) if is_url else None
         self._run: _Run | None = _Run(self)
-        stream, first = self._run.stream, self._run.first
+        try:
+            self._describe(self._run, is_url)
+        except BaseException:
+            self.close()
+            raise
+
+    def _describe(self, run: _Run, is_url: bool) -> None:
+        """Find out what is known before the first frame; errors as of the constructor."""
+        stream, first, split = run.stream, run.first, self._split
         self.is_live = self._source.startswith(_LIVE_SCHEMES) or (
-            is_url and stream.duration is None and self._run.container.duration is None
+            is_url and stream.duration is None and run.container.duration is None
         )
-        self._expected = None if self.is_live else self._count(is_url)
+        self._expected = None if self.is_live else self._count(run, is_url)
         rate = stream.average_rate or stream.guessed_rate
         self._frame_rate = float(rate) if rate else None
         frames = None
@@ -71,10 +79,9 @@ class VideoFile(FrameSource):
         )
         self._frames = frames
 
-    def _count(self, is_url: bool) -> int | None:
+    def _count(self, run: _Run, is_url: bool) -> int | None:
         """The number of frames: by the container's table where it is right, else by a pass."""
-        assert self._run is not None
-        declared = declared_count(self._run.stream)
+        declared = declared_count(run.stream)
         if declared is not None:
             return declared
         return None if is_url else count_packets(self._source)

@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 
-from faimtrack.video import VideoWriter, open_source
+from faimtrack.video import VideoWriter, files, open_source
 
 
 def read_all(source):
@@ -93,6 +93,14 @@ def test_times_that_a_damaged_video_repeats_still_grow(make_video, monkeypatch):
     with open_source(path) as source:
         times = [frame.time_s for frame in source]
     assert times == pytest.approx([0, 1e-4, 2e-4, 3e-4, 4e-4, 5e-4])
+
+
+def test_a_video_that_is_refused_is_closed(make_video, monkeypatch):
+    path, closed = make_video(count=1), []
+    monkeypatch.setattr(files._Run, "close", lambda run: closed.append(run.container.close()))
+    with pytest.raises(ValueError, match="expected frames in val-half, got none of 1"):
+        open_source(path, split="val-half")
+    assert len(closed) == 1
 
 
 def test_halves_of_a_video_keep_full_numbers_and_cover_it(make_video, colour_of):
