@@ -105,9 +105,14 @@ def read_sequence_info(folder: str | os.PathLike[str]) -> SequenceInfo:
     if length is None:
         wrong("seqLength", "given")
     width, height = number("imWidth", int), number("imHeight", int)
+    name = values.get("name", folder.resolve().name).strip()
+    try:
+        check_sequence_name(name)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     return SequenceInfo(
         folder=folder,
-        name=_safe_name(path, values.get("name", folder.resolve().name).strip()),
+        name=name,
         frame_count=int(length),
         frame_rate=number("frameRate", float),
         width=None if width is None else int(width),
@@ -117,11 +122,16 @@ def read_sequence_info(folder: str | os.PathLike[str]) -> SequenceInfo:
     )
 
 
-def _safe_name(path: Path, name: str) -> str:
-    """Output files are named after the sequence: its name must not lead elsewhere."""
-    if not name or name in {".", ".."} or any(sign in name for sign in '/\\\0:*?"<>|\n'):
-        raise ValueError(f"{path}: expected a name that can be a file's name, got {name!r}")
-    return name
+def check_sequence_name(name: str) -> None:
+    """Refuse a name that cannot be a file's: outputs are named after their sequence.
+
+    Raises:
+        ValueError: It is empty, leads to another folder, or holds what file names or a
+            `seqinfo.ini` cannot hold.
+    """
+    is_plain = name.isprintable() and name == name.strip()
+    if not is_plain or name in {"", ".", ".."} or any(sign in name for sign in '/\\:*?"<>|'):
+        raise ValueError(f"name: expected a name that can be a file's name, got {name!r}")
 
 
 def split_frames(frame_count: int, split: SplitName) -> range:

@@ -157,8 +157,10 @@ def test_about_as_many_people_are_in_view_as_wanted(density, camera):
         ({"seed": 1.5}, "seed: expected a whole number"),
         ({"density": "thick"}, "density: expected one of sparse, medium, dense, got 'thick'"),
         ({"camera": "lost"}, "camera: expected one of static, moving, got 'lost'"),
-        ({"name": "../up"}, "name: expected no path separators, got '../up'"),
-        ({"name": ""}, "name: expected printable text, got ''"),
+        ({"name": "../up"}, "name: expected a name that can be a file's name, got '../up'"),
+        ({"name": ""}, "name: expected a name that can be a file's name, got ''"),
+        ({"name": "who?"}, "name: expected a name that can be a file's name, got 'who?'"),
+        ({"name": " a"}, "name: expected a name that can be a file's name, got ' a'"),
         ({"distractors": 1}, "distractors: expected true or false, got 1"),
     ],
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from faimtrack.motfile.sequence import check_sequence_name
+
 Density = Literal["sparse", "medium", "dense"]
 Camera = Literal["static", "moving"]
 
@@ -100,10 +102,7 @@ class CrowdConfig:
     )
 
     def __post_init__(self) -> None:
-        if not self.name or self.name in {".", ".."} or not self.name.isprintable():
-            raise ValueError(f"name: expected printable text, got {self.name!r}")
-        if any(sign in self.name for sign in "/\\:"):
-            raise ValueError(f"name: expected no path separators, got {self.name!r}")
+        check_sequence_name(self.name)
         _check_range("seed", self.seed, 0, 2**63 - 1)
         _check_range("frames", self.frames, 1, 1_000_000)
         _check_range("width", self.width, 32, _LONGEST_SIDE)
