@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -115,7 +116,7 @@ class TrackVideo:
     def __enter__(self) -> TrackVideo:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         # A killed run could not remove what it wrote (see `faimtrack.atomic`), and it may be big.
-        left_over = f".{self.partial_path.stem}.*.partial{self.path.suffix}"
+        left_over = f".{glob.escape(self.partial_path.stem)}.*.partial{self.path.suffix}"
         for path in self.path.parent.glob(left_over):
             path.unlink()
         return self

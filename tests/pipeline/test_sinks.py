@@ -96,9 +96,10 @@ def test_an_error_before_the_first_picture_leaves_nothing(tmp_path):
     assert names_in(tmp_path) == []
 
 
-def test_what_a_killed_run_left_is_cleared_away_but_nothing_else(tmp_path):
-    (tmp_path / ".a.partial.x1y2z3.partial.mp4").write_bytes(b"left over")
+@pytest.mark.parametrize("name", ["a", "a[1]"])
+def test_what_a_killed_run_left_is_cleared_away_but_nothing_else(tmp_path, name):
+    (tmp_path / f".{name}.partial.x1y2z3.partial.mp4").write_bytes(b"left over")
     (tmp_path / ".b.partial.x1y2z3.partial.mp4").write_bytes(b"of another")
-    with TrackVideo(tmp_path / "a.mp4", 25.0, draw) as sink:
+    with TrackVideo(tmp_path / f"{name}.mp4", 25.0, draw) as sink:
         sink.write(frame(1), Detections.empty(), tracks())
-    assert names_in(tmp_path) == [".b.partial.x1y2z3.partial.mp4", "a.mp4"]
+    assert names_in(tmp_path) == [".b.partial.x1y2z3.partial.mp4", f"{name}.mp4"]
