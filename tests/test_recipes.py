@@ -119,7 +119,9 @@ def test_classes_can_be_set_as_a_list():
         ("detector.score=1", "detector.score: unknown key; the nearest is detector.score_thresh"),
         ("spilt=full", "spilt: unknown key; the nearest is split"),
         ("track_threshold=high", "tracker.track_threshold: expected a valid number, got 'high'"),
-        ("track_threshold=nan", "tracker.track_threshold: expected a number, got 'nan'"),
+        ("track_threshold=nan", "tracker.track_threshold: expected a finite number, got 'n"),
+        ("lost_buffer_s=inf", "tracker.lost_buffer_s: expected a finite number, got 'inf'"),
+        ("name=bytetrac", "expected bytetrack, ocsort, sort, got 'bytetrac'; the nearest"),
         ("track_threshold=none", "tracker.track_threshold: expected a valid number, got 'none'"),
         ("track_threshold=", "tracker.track_threshold: expected a valid number, got ''"),
         ("track_threshold=7", "tracker.track_threshold: expected 0 to 1, got 7.0"),
@@ -161,7 +163,14 @@ def test_a_bare_key_of_two_blocks_must_be_spelled_out(monkeypatch):
 # Trackers
 
 
-@pytest.mark.parametrize("way", [{"tracker": "ocsort"}, {"overrides": ["tracker.name=ocsort"]}])
+@pytest.mark.parametrize(
+    "way",
+    [
+        {"tracker": "ocsort"},
+        {"overrides": ["tracker.name=ocsort"]},
+        {"overrides": ["name=sort", " name = ocsort"]},
+    ],
+)
 def test_another_tracker_than_the_recipes_starts_from_its_own_defaults(write, way):
     path = write("tracker: {name: bytetrack, track_threshold: 0.5}\nsplit: val-half\n")
     recipe = resolve_recipe(path, **way)
@@ -219,7 +228,7 @@ def test_a_recipe_that_extends_itself_is_an_error(write):
         ("tracker: sort\n", "tracker: expected a mapping, got 'sort'"),
         ("tracker: {fuse_score: 1}\n", "tracker.fuse_score: expected a valid boolean, got 1"),
         ("tracker: {match_threshold: true}\n", "expected a valid number, got True"),
-        ("tracker: {match_threshold: .nan}\n", "tracker.match_threshold: expected a number, got"),
+        ("tracker: {match_threshold: .nan}\n", "tracker.match_threshold: expected a finite num"),
         ("tracker: {lost_buffer_frames: 1.5}\n", "expected a valid integer"),
         ("split: 3\n", "split: expected 'full', 'train-half' or 'val-half', got 3"),
         ("classes: person\n", "classes: expected a valid"),

@@ -103,7 +103,8 @@ def resolve_recipe(
             tree[block] = {}
         if not isinstance(tree[block], dict):
             raise ValueError(f"{where}{block}: expected a mapping, got {tree[block]!r}")
-    named = [text.partition("=")[2] for text in overrides if _key(text) == "tracker.name"]
+    naming = {"tracker.name", "name"}  # the bare key too, before the keys of a tracker are known
+    named = [text.partition("=")[2].strip() for text in overrides if _key(text) in naming]
     wanted = named[-1] if named else tracker
     if wanted is not None:
         tree = merged(tree, {"tracker": {"name": wanted}})

@@ -84,8 +84,8 @@ def _checked(key: str, given: Any, validate: typing.Callable[[], Any]) -> Any:
         complaint = error.errors(include_url=False)[0]["msg"]
         complaint = complaint.replace("Input should be", "expected").split(", unable")[0]
         raise ValueError(f"{key}: {complaint[0].lower()}{complaint[1:]}, got {given!r}") from None
-    if isinstance(value, float) and math.isnan(value):
-        raise ValueError(f"{key}: expected a number, got {given!r}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{key}: expected a finite number, got {given!r}")
     return value
 
 
