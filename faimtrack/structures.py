@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, TypedDict
@@ -121,6 +122,8 @@ class Detections(_Rows):
         scores = _array("scores", self.scores, np.float64, (count,))
         class_ids = np.zeros(count, np.int64) if self.class_ids is None else self.class_ids
         class_ids = _array("class_ids", class_ids, np.int64, (count,))
+        if isinstance(self.class_names, str):  # its letters would be taken for names
+            raise ValueError(f"class_names: expected a tuple of names, got {self.class_names!r}")
         class_names = tuple(self.class_names)
         _check_boxes(boxes)
         if not np.isfinite(scores).all():
@@ -134,6 +137,8 @@ class Detections(_Rows):
         if embeddings is not None:
             dimension = np.asarray(embeddings).shape[-1] if np.ndim(embeddings) == 2 else None
             embeddings = _array("embeddings", embeddings, np.float32, (count, dimension))
+            if not np.isfinite(embeddings).all():
+                raise ValueError("embeddings: expected finite numbers")
         if (embeddings is None) != (self.embedding_name is None):
             raise ValueError("embeddings and embedding_name: expected both or neither")
         masks = None if self.masks is None else tuple(self.masks)
@@ -217,6 +222,8 @@ class Tracks(_Rows):
         class_ids = _array("class_ids", self.class_ids, np.int64, (count,))
         indices = _array("detection_indices", self.detection_indices, np.int64, (count,))
         _check_boxes(boxes)
+        if not np.isfinite(scores).all():
+            raise ValueError("scores: expected finite numbers")
         if len(np.unique(ids)) != count:
             raise ValueError("ids: expected each id once in a frame")
         for name, value in (
@@ -259,6 +266,8 @@ class Frame:
         """Describe a frame by its RGB pixels (`image`), by how to get them (`load`) or neither."""
         if index < 1:
             raise ValueError(f"frame index: expected 1 or more, got {index}")
+        if time_s is not None and not math.isfinite(time_s):
+            raise ValueError(f"frame {index}: expected a time in finite seconds, got {time_s}")
         self.index = index
         self.time_s = time_s
         self.features: Any = None

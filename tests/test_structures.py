@@ -86,7 +86,9 @@ def test_detections_that_cannot_be_are_refused(arguments, message):
         ({"embeddings": np.zeros(3), "embedding_name": "a"}, "embeddings: expected shape"),
         ({"embeddings": np.zeros((3, 8))}, "expected both or neither"),
         ({"embedding_name": "a"}, "expected both or neither"),
+        ({"embeddings": np.full((3, 8), np.nan), "embedding_name": "a"}, "embeddings: .* finite"),
         ({"masks": ()}, "masks: expected 3, one a box, got 0"),
+        ({"class_names": "person"}, "class_names: expected a tuple of names, got 'person'"),
     ],
 )
 def test_what_comes_with_detections_must_fit_them(keywords, message):
@@ -168,6 +170,7 @@ def test_supervision_without_scores_or_classes_counts_as_sure_and_first():
         ({"ids": [4.5, 2, 9]}, "ids: expected whole numbers"),
         ({"ids": [4, 2]}, r"ids: expected shape \(3\), got \(2,\)"),
         ({"scores": [1]}, "scores: expected shape"),
+        ({"scores": [1, np.nan, 1]}, "scores: expected finite numbers"),
         ({"class_ids": [0]}, "class_ids: expected shape"),
         ({"detection_indices": [0]}, "detection_indices: expected shape"),
         ({"boxes": [[0, 0, np.inf, 1]] * 3}, "boxes: expected finite"),
@@ -222,6 +225,12 @@ def test_a_frame_without_images_says_so_only_when_asked_for_pixels():
 def test_frame_numbers_start_at_one(index):
     with pytest.raises(ValueError, match=f"frame index: expected 1 or more, got {index}"):
         Frame(index)
+
+
+@pytest.mark.parametrize("time_s", [float("nan"), float("inf")])
+def test_a_frame_without_a_real_time_is_refused(time_s):
+    with pytest.raises(ValueError, match="frame 2: expected a time in finite seconds, got"):
+        Frame(2, time_s=time_s)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ from faimtrack.structures import Frame
 
 # Containers round time stamps (to 1 ms, say): a step this near to a whole one is a whole one.
 _ROUNDING = 0.1
+# A year at 30 frames/s: what lies so far back is gone, and its square is still a number.
+_LONGEST_STEP = 1e9
 
 
 class Clock:
@@ -58,6 +60,7 @@ class Clock:
             elapsed = (time_s - self._time_s) * self.frame_rate
             if elapsed > 0:  # a stamp that stands still tells nothing
                 steps = elapsed
+        steps = min(steps, _LONGEST_STEP)
         whole = round(steps)
         return float(whole) if whole >= 1 and abs(steps - whole) <= _ROUNDING * whole else steps
 

@@ -36,6 +36,12 @@ def test_a_time_that_stands_still_is_counted_by_the_index():
     assert [clock.advance(Frame(i, time_s=0.0)) for i in (1, 2, 4)] == [1, 1, 2]
 
 
+def test_a_clock_that_was_set_anew_makes_no_step_that_arithmetic_cannot_bear():
+    clock = Clock(30)
+    clock.advance(Frame(1, time_s=-1e300))
+    assert clock.advance(Frame(2, time_s=0.1)) == 1e9
+
+
 @pytest.mark.parametrize("index", [3, 2])
 def test_frames_out_of_order_are_refused(index):
     clock = Clock(30)
