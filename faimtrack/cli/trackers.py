@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from typing import Annotated, Any
 
 import typer
@@ -38,7 +39,7 @@ def _show_parameters(console: Console, config_class: type[PresetConfig]) -> None
     default = config_class.preset("default")
     table = make_table("parameter", "default", "unit", "meaning")
     table.columns[0].no_wrap = table.columns[1].no_wrap = True
-    for field in dataclasses.fields(config_class):
+    for field in _own_first(config_class):
         table.add_row(
             field.name,
             _as_typed(getattr(default, field.name)),
@@ -46,6 +47,13 @@ def _show_parameters(console: Console, config_class: type[PresetConfig]) -> None
             field.metadata["help"],
         )
     console.print(table)
+
+
+def _own_first(config_class: type[PresetConfig]) -> list[dataclasses.Field[Any]]:
+    """A tracker's own parameters, then those that it shares with others."""
+    home = {name: kind for kind in config_class.__mro__ for name in inspect.get_annotations(kind)}
+    fields = dataclasses.fields(config_class)
+    return sorted(fields, key=lambda field: config_class.__mro__.index(home[field.name]))
 
 
 def _show_presets(console: Console, config_class: type[PresetConfig]) -> None:

@@ -14,6 +14,7 @@ from faimtrack.boxes import box_areas, clip_boxes
 from faimtrack.config import PresetConfig
 from faimtrack.structures import Detections, Frame, Tracks
 from faimtrack.trackers.clock import Clock
+from faimtrack.trackers.config import RowTrackerConfig
 
 State: TypeAlias = dict[str, "NDArray[Any] | str | int | float | bool | None"]
 """A tracker at rest: a flat dict of arrays and JSON scalars, with a `format_version`."""
@@ -152,7 +153,7 @@ class RowTracker:
     """
 
     name: ClassVar[str]
-    config_class: ClassVar[type[PresetConfig]]
+    config_class: ClassVar[type[RowTrackerConfig]]
     row_type: np.dtype[np.void]
     row_lists: ClassVar[tuple[str, ...]]
 

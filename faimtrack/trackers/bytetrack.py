@@ -6,16 +6,17 @@ Zhang et al., "ByteTrack: Multi-Object Tracking by Associating Every Detection B
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from faimtrack.boxes import overlapping_pairs
-from faimtrack.config import PresetConfig, parameter
+from faimtrack.config import parameter
 from faimtrack.structures import Detections, Frame, Tracks
-from faimtrack.trackers.assignment import NO_PAIRS, Pairs, Solver, assign_pairs, left_over
+from faimtrack.trackers.assignment import NO_PAIRS, Pairs, assign_pairs, left_over
 from faimtrack.trackers.base import TRACK_FIELDS, Candidates, Rows, RowTracker, joined
+from faimtrack.trackers.config import RowTrackerConfig
 from faimtrack.trackers.motion import STATE_FIELDS, XYAH
 
 _REFERENCE: dict[str, Any] = {
@@ -28,7 +29,7 @@ _REFERENCE: dict[str, Any] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class ByteTrackConfig(PresetConfig):
+class ByteTrackConfig(RowTrackerConfig):
     """Parameters of ByteTrack."""
 
     track_threshold: float = parameter(
@@ -61,27 +62,6 @@ class ByteTrackConfig(PresetConfig):
     fuse_score: bool = parameter(
         True, "Multiply the IoU with a strong detection by its score (off for MOT20)."
     )
-    lost_buffer_s: float = parameter(
-        1.0, "How long a lost track waits to be found again.", unit="s", low=0
-    )
-    lost_buffer_frames: int | None = parameter(
-        None, "The same in frames; if given, it counts instead.", unit="frames", low=0
-    )
-    class_matching: Literal["strict", "agnostic"] = parameter(
-        "strict", "Whether a track takes detections of its own class only, or of any."
-    )
-    clip_boxes: bool = parameter(False, "Cut detections to the image (on for MOT20).")
-    minimum_area: float | None = parameter(
-        None, "Tracks with boxes of this area or less are not shown.", unit="px²", low=0
-    )
-    maximum_aspect: float | None = parameter(
-        None, "Tracks with boxes wider than this are not shown.", unit="width/height", low=0
-    )
-    solver: Solver = parameter("scipy", "Who solves the assignment: scipy or lapjv.")
-    published_quirks: bool = parameter(
-        False, "Repeat the slips of the authors' code (docs/deviations.md lists them)."
-    )
-
     _presets: ClassVar[dict[str, dict[str, Any]]] = {
         "default": {},
         "mot20": {"fuse_score": False, "clip_boxes": True},

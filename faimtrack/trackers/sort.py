@@ -6,16 +6,17 @@ Bewley et al., "Simple Online and Realtime Tracking", ICIP 2016.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from faimtrack.boxes import box_iou
-from faimtrack.config import PresetConfig, parameter
+from faimtrack.config import parameter
 from faimtrack.structures import Detections, Frame, Tracks
-from faimtrack.trackers.assignment import Pairs, Solver, assign_most_similar, left_over
+from faimtrack.trackers.assignment import Pairs, assign_most_similar, left_over
 from faimtrack.trackers.base import TRACK_FIELDS, Candidates, Rows, RowTracker, joined
+from faimtrack.trackers.config import RowTrackerConfig
 from faimtrack.trackers.motion import STATE_FIELDS, XYSR
 
 _REFERENCE: dict[str, Any] = {
@@ -26,7 +27,7 @@ _REFERENCE: dict[str, Any] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class SortConfig(PresetConfig):
+class SortConfig(RowTrackerConfig):
     """Parameters of SORT."""
 
     detection_threshold: float = parameter(
@@ -39,25 +40,8 @@ class SortConfig(PresetConfig):
         3, "Matches in a row before a track is shown (not in the first frames).",
         unit="frames", low=0,
     )  # fmt: skip
-    lost_buffer_s: float = parameter(
-        1.0, "How long a track goes on without a detection.", unit="s", low=0
-    )
     lost_buffer_frames: int | None = parameter(
         1, "The same in frames; if given, it counts instead.", unit="frames", low=0
-    )
-    class_matching: Literal["strict", "agnostic"] = parameter(
-        "strict", "Whether a track takes detections of its own class only, or of any."
-    )
-    clip_boxes: bool = parameter(False, "Cut detections to the image (on for MOT20).")
-    minimum_area: float | None = parameter(
-        None, "Tracks with boxes of this area or less are not shown.", unit="px²", low=0
-    )
-    maximum_aspect: float | None = parameter(
-        None, "Tracks with boxes wider than this are not shown.", unit="width/height", low=0
-    )
-    solver: Solver = parameter("scipy", "Who solves the assignment: scipy or lapjv.")
-    published_quirks: bool = parameter(
-        False, "Repeat the slips of the authors' code (docs/deviations.md lists them)."
     )
 
     _presets: ClassVar[dict[str, dict[str, Any]]] = {
