@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -191,10 +191,8 @@ def _show(report: Report) -> None:
 
 def _table(lines: Sequence[Row], report: Report, names: Sequence[str]) -> Table:
     """Ratios in per cent, counts as they are; two such tables fit into 80 columns."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("%" if "HOTA" in names else "count", no_wrap=True)
-    for name in names:
-        table.add_column(name.removeprefix("CLR_"), justify="right", no_wrap=True)
+    shown = [name.removeprefix("CLR_") for name in names]
+    table = _number_table("%" if "HOTA" in names else "count", shown)
     for row in lines:
         summary = row.scores.summary
         cells = [f"{summary[name]:.0f}" for name in names]
@@ -208,6 +206,15 @@ def _table(lines: Sequence[Row], report: Report, names: Sequence[str]) -> Table:
             label = label.replace("COMBINED", _combined_label(report), 1)
         style = "bold" if row.is_combined else None
         table.add_row(Text(label), *cells, style=style)
+    return table
+
+
+def _number_table(title: str, columns: Iterable[str]) -> Table:
+    """A table without rows: a column of labels under `title`, then columns of numbers."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(title, no_wrap=True)
+    for name in columns:
+        table.add_column(name, justify="right", no_wrap=True)
     return table
 
 
@@ -226,10 +233,7 @@ def _show_cross_check(report: Report, lines: Sequence[Row], console: Console) ->
     checked = [(row, row.scores.cross_check) for row in lines if row.scores.cross_check]
     if not checked:
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("motmetrics", no_wrap=True)
-    for name in _MOTMETRICS:
-        table.add_column(name, justify="right", no_wrap=True)
+    table = _number_table("motmetrics", _MOTMETRICS)
     for row, check in checked:
         assert check is not None
         values = [(name, check.motmetrics[other]) for name, other in _MOTMETRICS.items()]
@@ -252,10 +256,8 @@ def _show_cross_check(report: Report, lines: Sequence[Row], console: Console) ->
 
 
 def _difference_table(found: Sequence[Difference]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("difference", no_wrap=True)
-    for name in ("metric", "TrackEval", "motmetrics", "by definition", "by pairs"):
-        table.add_column(name, justify="right", no_wrap=True)
+    columns = ("metric", "TrackEval", "motmetrics", "by definition", "by pairs")
+    table = _number_table("difference", columns)
     for item in found:
         table.add_row(
             Text(item.row),

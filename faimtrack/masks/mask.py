@@ -55,7 +55,11 @@ class Mask:
         method: str = "unknown",
         quality: float = 1.0,
     ) -> Mask:
-        """Make a mask from `pixels`, `(height, width)` bool."""
+        """Make a mask from `pixels`, `(height, width)` bool; the rest as in the class.
+
+        Raises:
+            ValueError: `pixels` has another shape, or a value is out of its range.
+        """
         if pixels.ndim != 2:
             raise ValueError(f"mask: expected shape (height, width), got {pixels.shape}")
         encoded = coco.encode(np.asfortranarray(pixels, dtype=np.uint8))

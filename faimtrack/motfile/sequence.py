@@ -142,6 +142,9 @@ def split_frames(frame_count: int, split: SplitName) -> range:
 
     >>> split_frames(429, "train-half"), split_frames(429, "val-half")
     (range(1, 216), range(216, 430))
+
+    Raises:
+        ValueError: There is no split of that name.
     """
     if split not in get_args(SplitName):
         raise ValueError(f"split: expected {', '.join(get_args(SplitName))}, got {split!r}")

@@ -168,7 +168,12 @@ class ImageFiles(_Stills):
 
     @classmethod
     def of_folder(cls, folder: Path, *, split: SplitName = "full") -> ImageFiles:
-        """The images directly in a folder, in natural order."""
+        """The images directly in a folder, in natural order.
+
+        Raises:
+            ValueError: There are none, or the first cannot be decoded.
+            OSError: The folder or the first image cannot be read.
+        """
         paths = _images_among(folder.iterdir())
         if not paths:
             raise ValueError(f"{folder}: expected images or a seqinfo.ini, got neither")
@@ -176,7 +181,12 @@ class ImageFiles(_Stills):
 
     @classmethod
     def of_pattern(cls, pattern: str, *, split: SplitName = "full") -> ImageFiles:
-        """The images that a glob pattern matches (`**` crosses folders), in natural order."""
+        """The images that a glob pattern matches (`**` crosses folders), in natural order.
+
+        Raises:
+            ValueError: It matches none, or the first cannot be decoded.
+            OSError: The first image cannot be read.
+        """
         paths = _images_among(Path(found) for found in glob.glob(pattern, recursive=True))  # noqa: PTH207
         if not paths:
             raise ValueError(f"{pattern}: expected images, the pattern matches none")

@@ -163,13 +163,21 @@ def _is_camera(source: str | Path | int) -> bool:
 
 
 def refuse_split(name: str, split: SplitName) -> None:
-    """A half needs a length, which a live source has not."""
+    """A half needs a length, which a live source has not.
+
+    Raises:
+        ValueError: A half is asked for.
+    """
     if split != "full":
         raise ValueError(f"{name}: expected split 'full' for a live source, got {split!r}")
 
 
 def split_of(name: str, frame_count: int, split: SplitName) -> range:
-    """The frame numbers of a split that must not be empty."""
+    """The frame numbers of a split that must not be empty.
+
+    Raises:
+        ValueError: It is empty.
+    """
     frames = split_frames(frame_count, split)
     if not frames:
         raise ValueError(f"{name}: expected frames in {split}, got none of {frame_count}")
