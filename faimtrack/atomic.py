@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
+
+if sys.platform != "win32":
+    import fcntl
 
 
 @contextmanager
@@ -33,8 +38,9 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.replace(final)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        name_error(error, final)
         raise
 
 
@@ -58,9 +64,56 @@ def atomic_directory(path: str | os.PathLike[str], *, overwrite: bool = False) -
         if final.exists():
             shutil.rmtree(final)
         temporary.replace(final)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
+        name_error(error, final)
         raise
+
+
+def open_alone(path: str | os.PathLike[str]) -> IO[str]:
+    """Open a text file to write it from its beginning, as long as nobody else is writing it.
+
+    Without that, two runs at once would mix their lines in one file. The claim ends when the file
+    is closed or the process is killed. Where the system knows no claims it is not made.
+
+    Raises:
+        BlockingIOError: Somebody else is writing it; it is left as it is.
+        OSError: The file cannot be written.
+    """
+    path = Path(path)
+    while True:
+        file = path.open("a", encoding="ascii", newline="\n")
+        try:
+            _claim(file)
+            if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                file.truncate(0)
+                return file
+            file.close()  # finished and renamed by its writer in between
+        except BlockingIOError:
+            file.close()
+            raise BlockingIOError(
+                f"{path}: expected to write it alone, but another run is at it"
+            ) from None
+        except BaseException:
+            file.close()
+            raise
+
+
+def _claim(file: IO[str]) -> None:
+    """Claim an open file for this process; some file systems know no claims."""
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError:
+            return
+
+
+def name_error(error: BaseException, path: Path) -> None:
+    """Let a system's error that names no file name `path`; writing to an open file gives such."""
+    if isinstance(error, OSError) and error.errno is not None and error.filename is None:
+        error.filename = str(path)
 
 
 def _umask() -> int:

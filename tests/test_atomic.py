@@ -85,3 +85,16 @@ def test_after_an_error_the_old_directory_is_as_it_was(tmp_path):
         raise ValueError("bad")
     assert names_in(path) == ["old"]
     assert names_in(tmp_path) == ["crowd"]
+
+
+@pytest.mark.parametrize("appear", [atomic_file, atomic_directory])
+def test_a_full_disk_is_told_with_the_name_of_what_was_to_be_written(tmp_path, appear):
+    with pytest.raises(OSError, match="No space left") as caught, appear(tmp_path / "a"):
+        raise OSError(28, "No space left on device")
+    assert caught.value.filename == str(tmp_path / "a")
+
+
+def test_a_name_that_an_error_has_already_is_kept(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught, atomic_file(tmp_path / "a"):
+        (tmp_path / "b").read_text()
+    assert caught.value.filename == str(tmp_path / "b")

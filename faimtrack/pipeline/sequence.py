@@ -118,11 +118,13 @@ def _run(task: SequenceTask, source: FrameSource, report: Report | None) -> Pipe
     )
     try:
         with contextlib.ExitStack() as files:
+            # First in, last out: it gets its name when the video is whole. It also claims both.
+            files.enter_context(result)
             sinks: list[Sink] = []
             if task.video is not None:
                 named = () if one_class else detector.class_names  # one needs no label
                 sinks.append(files.enter_context(_video(task.video, source, named)))
-            sinks.append(files.enter_context(result))
+            sinks.append(result)
             if report is not None:
                 sinks.append(Progress(lambda done: report(done, info.frame_count)))
             summary = run_pipeline(source, detector, tracker, sinks)

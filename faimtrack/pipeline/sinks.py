@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import glob
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from faimtrack.atomic import name_error, open_alone
 from faimtrack.motfile import format_tracks
 from faimtrack.structures import Detections, Frame, Image, Tracks
 from faimtrack.video import VideoWriter
@@ -24,7 +26,8 @@ class TrackFile:
     """Writes tracks as MOTChallenge text, frame by frame.
 
     While it is written it is called ``NAME.partial``; when the `with` block ends well it gets its
-    name. After an error, or a kill, the partial file stays with all frames up to there.
+    name. After an error, or a kill, the partial file stays with all frames up to there. A second
+    writer of the same file is refused, for their lines would mix.
 
     Attributes:
         path: Where the whole file will be.
@@ -51,18 +54,24 @@ class TrackFile:
         self._shift = frame_shift
         self.first_frame = self.last_frame = 0
         self._file: IO[str] | None = None
+        self._whole_bytes = 0
 
     def __enter__(self) -> TrackFile:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self.partial_path.open("w", encoding="ascii", newline="\n")
+        self._file = open_alone(self.partial_path)
         return self
 
     def write(self, frame: Frame, detections: Detections, tracks: Tracks) -> None:
         """Append one frame's rows; they are on their way to the disk when this returns."""
         assert self._file is not None, "used outside of its with block"
         number = frame.index - self._shift
-        self._file.write(format_tracks(number, tracks, with_classes=self._with_classes))
-        self._file.flush()
+        try:
+            self._file.write(format_tracks(number, tracks, with_classes=self._with_classes))
+            self._file.flush()
+        except OSError as error:
+            name_error(error, self.partial_path)
+            raise
+        self._whole_bytes = os.fstat(self._file.fileno()).st_size
         self.first_frame = self.first_frame or frame.index
         self.last_frame = frame.index
 
@@ -74,6 +83,20 @@ class TrackFile:
     ) -> None:
         file, self._file = self._file, None
         assert file is not None
+        # A second handle keeps the claim until all is done; Windows, which renames no open file,
+        # knows no claims either.
+        claim = None if sys.platform == "win32" else os.dup(file.fileno())
+        try:
+            self._finish(error, file)
+        except OSError as failure:
+            name_error(failure, self.partial_path)
+            raise
+        finally:
+            if claim is not None:
+                os.close(claim)
+
+    def _finish(self, error: BaseException | None, file: IO[str]) -> None:
+        """Close the file; give it its name, or keep the frames that are whole."""
         try:
             if error is None:
                 file.flush()
@@ -84,6 +107,8 @@ class TrackFile:
             self.partial_path.replace(self.path)
         elif not self.last_frame:
             self.partial_path.unlink(missing_ok=True)
+        else:
+            os.truncate(self.partial_path, self._whole_bytes)
 
 
 def _close_quietly_after(error: BaseException | None, file: IO[str]) -> None:

@@ -317,12 +317,16 @@ def test_a_full_disk_is_one_line_and_keeps_what_there_was(start, make_sequence, 
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1
     (line,) = [line for line in err.splitlines() if "error" in line]
-    assert "File too large" in line
+    partial = out / "walk.txt.partial"
+    assert f"error: {partial}: File too large; frames 1 to " in line
     assert "are kept in" in line
     assert (out / "walk.txt").read_text() == "old\n"
-    kept = (out / "walk.txt.partial").read_text().splitlines()
-    assert len(kept) > 300
-    assert all(row.count(",") == 9 for row in kept[:-1])
+    kept = partial.read_text()
+    assert kept.endswith("\n")
+    assert kept.count("\n") > 300
+    assert all(row.count(",") == 9 for row in kept.splitlines())
+    last = kept.splitlines()[-1].split(",")[0]
+    assert f"frames 1 to {last} are kept" in line
 
 
 @pytest.mark.parametrize("video", [False, True])
@@ -346,6 +350,22 @@ def test_no_space_left_while_writing_is_one_line(
     assert "frames 1 to 8 are kept in out/walk.txt.partial" in said
     assert not (tmp_path / "out" / "walk.txt").exists()
     assert not (tmp_path / "out" / "walk.mp4").exists()
+
+
+def test_a_video_that_cannot_be_finished_leaves_no_text_under_its_final_name(
+    faimtrack, make_sequence, complaint, monkeypatch, tmp_path
+):
+    from faimtrack.video import VideoWriter
+
+    def full(self):
+        raise OSError(28, "No space left on device", "out/walk.mp4")
+
+    monkeypatch.setattr(VideoWriter, "close", full)
+    done = faimtrack("track", make_sequence(images=True), "--output", "out", "--video")
+    assert done.status == 1
+    assert "frames 1 to 20 are kept in out/walk.txt.partial" in complaint(done.err)
+    assert (tmp_path / "out" / "walk.txt.partial").read_text()
+    assert not (tmp_path / "out" / "walk.txt").exists()
 
 
 def test_a_fault_of_ours_is_one_line_unless_asked_for_more(

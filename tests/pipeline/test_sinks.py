@@ -48,6 +48,27 @@ def test_an_error_before_the_first_frame_leaves_nothing(tmp_path):
     assert names_in(tmp_path) == []
 
 
+def test_two_runs_at_once_do_not_mix_their_lines_in_one_file(tmp_path):
+    path = tmp_path / "a.txt"
+    with TrackFile(path) as first:
+        first.write(frame(1), Detections.empty(), tracks(left=1.0))
+        with pytest.raises(BlockingIOError, match=r"a\.txt\.partial: expected to write it alone"):
+            TrackFile(path).__enter__()
+        first.write(frame(2), Detections.empty(), tracks(left=2.0))
+    assert [row.split(",")[2] for row in path.read_text().splitlines()] == ["1.00", "2.00"]
+    with TrackFile(path) as later:  # nobody is at it any more
+        later.write(frame(1), Detections.empty(), tracks(left=3.0))
+    assert path.read_text().startswith("1,1,3.00")
+    assert names_in(tmp_path) == ["a.txt"]
+
+
+def test_what_a_killed_run_left_is_begun_again(tmp_path):
+    (tmp_path / "a.txt.partial").write_text("9,9,9.00\n" * 50)
+    with TrackFile(tmp_path / "a.txt") as sink:
+        sink.write(frame(1), Detections.empty(), tracks())
+    assert (tmp_path / "a.txt").read_text().count("\n") == 1
+
+
 def test_frames_may_be_shifted(tmp_path):
     with TrackFile(tmp_path / "a.txt", frame_shift=10) as sink:
         sink.write(frame(11), Detections.empty(), tracks())
