@@ -120,6 +120,7 @@ def _run(task: SequenceTask, source: FrameSource, report: Report | None) -> Pipe
         with contextlib.ExitStack() as files:
             # First in, last out: it gets its name when the video is whole. It also claims both.
             files.enter_context(result)
+            refuse_existing(task)  # another run may have ended since this one began
             sinks: list[Sink] = []
             if task.video is not None:
                 named = () if one_class else detector.class_names  # one needs no label

@@ -198,6 +198,25 @@ def test_results_that_are_there_are_not_touched_unless_asked(
     assert (tmp_path / "out" / "b.txt").stat().st_mtime_ns != before
 
 
+def test_a_result_that_another_run_ends_meanwhile_is_not_touched(
+    faimtrack, make_sequence, complaint, monkeypatch, tmp_path
+):
+    from faimtrack.pipeline import sequence
+
+    def late(task, source):
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "walk.txt").write_text("theirs\n")
+        return make_detector(task, source)
+
+    make_detector = sequence.make_detector
+    monkeypatch.setattr(sequence, "make_detector", late)
+    done = faimtrack("track", make_sequence(), "--output", "out")
+    assert done.status == 1
+    assert complaint(done.err).startswith("out/walk.txt: already there")
+    assert names_in(tmp_path / "out") == ["walk.txt"]
+    assert (tmp_path / "out" / "walk.txt").read_text() == "theirs\n"
+
+
 def test_resume_keeps_what_is_finished_and_does_the_rest(faimtrack, make_sequence, tmp_path):
     make_sequence("a")
     make_sequence("b")
