@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -100,15 +98,6 @@ class OnnxModel:
         self.providers: tuple[str, ...] = tuple(self._session.get_providers())
         self.inputs = tuple(map(_describe, self._session.get_inputs()))
         self.outputs = tuple(map(_describe, self._session.get_outputs()))
-
-    @cached_property
-    def sha256(self) -> str:
-        """Hash of the file, for provenance and for naming embeddings."""
-        with self.path.open("rb") as file:
-            digest = hashlib.sha256()
-            while block := file.read(1 << 20):
-                digest.update(block)
-        return digest.hexdigest()
 
     def run(self, *arrays: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         """Run the model on one array an input, in the order of `inputs`.

@@ -78,7 +78,7 @@ def _detections_path(task: SequenceTask, source: FrameSource) -> Path:
         return source.sequence.detections_path
     expected = "det/det.txt" if isinstance(source, MotSequence) else "detections"
     raise ValueError(
-        f"{task.source}: expected {expected}, got none: name a file of detections "
+        f"{task.name}: expected {expected}, got none: name a file of detections "
         "(--detections FILE) or a detector (--detector MODEL.onnx)"
     )
 

@@ -130,7 +130,7 @@ def _run(task: SequenceTask, source: FrameSource, report: Report | None) -> Pipe
                 sinks.append(Progress(lambda done: report(done, info.frame_count)))
             summary = run_pipeline(source, detector, tracker, sinks)
             if not summary.frames:
-                raise ValueError(f"{task.source}: expected frames, got none")
+                raise ValueError(f"{task.name}: expected frames, got none")
     except Exception as error:
         if not result.last_frame:
             raise

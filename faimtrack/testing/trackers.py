@@ -25,8 +25,9 @@ def check_tracker(make_tracker: Callable[[], Tracker], sequence: Sequence | None
     Ids are positive, unique in a frame and start again from 1 after `reset`; every row that names
     a detection names one of this frame, each at most once, with its class and score; boxes are
     finite; inputs are not modified; the same input gives the same tracks; trackers share nothing;
-    frames must come in order; and a tracker that is stopped after any frame, written to disk and
-    read again, answers as one that was never stopped.
+    frames must come in order; one person in plain sight is one track, however uneven the time
+    stamps; and a tracker that is stopped after any frame, written to disk and read again, answers
+    as one that was never stopped.
 
     Args:
         make_tracker: Makes a fresh tracker.
@@ -51,6 +52,7 @@ def check_tracker(make_tracker: Callable[[], Tracker], sequence: Sequence | None
     _check_same(answers, _run(tracker, sequence), "the same tracker after reset")
     _check_interleaved(make_tracker, sequence, answers)
     _check_empty(make_tracker())
+    _check_uneven_times(make_tracker())
     _check_states(make_tracker, sequence, answers)
 
 
@@ -142,6 +144,19 @@ def _check_empty(tracker: Tracker) -> None:
     for _ in range(3):
         tracks = tracker.update(Detections.empty(_CLASS_NAMES))
         require(len(tracks) == 0, "expected no tracks where nothing was ever detected")
+
+
+def _check_uneven_times(tracker: Tracker) -> None:
+    """One person in plain sight, in frames that come when they like, is one track."""
+    rng = np.random.default_rng(0)
+    box = np.array([[100.0, 100.0, 140.0, 200.0]])
+    person = Detections(box, np.array([0.9]), class_names=_CLASS_NAMES)
+    time_s, ids = 0.0, set()
+    for index in range(1, 101):
+        frame = Frame(index, time_s=time_s, size=(_WIDTH, _HEIGHT))
+        ids.update(tracker.update(person, frame).ids.tolist())
+        time_s += rng.uniform(0.6, 1.6) / _RATE
+    require(len(ids) == 1, f"expected one id for one person in plain sight, got {len(ids)}")
 
 
 def _check_states(

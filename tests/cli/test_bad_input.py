@@ -222,7 +222,7 @@ def test_more_detections_than_frames_are_an_error(faimtrack, clip, complaint, tm
 def test_a_video_without_detections_says_how_to_get_some(faimtrack, clip, complaint):
     done = faimtrack("track", clip[0], "--output", "out")
     assert done.status == 1
-    assert "clip.mp4: expected detections, got none: name a file" in complaint(done.err)
+    assert "clip: expected detections, got none: name a file" in complaint(done.err)
     assert "--detector MODEL.onnx" in complaint(done.err)
 
 
