@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import io
 import os
 import sys
 from dataclasses import dataclass
@@ -114,6 +115,7 @@ def run(arguments: list[str] | None = None) -> NoReturn:
     FAIMTRACK_DEBUG=1 in the environment shows tracebacks.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    _prepare_streams()
     try:
         # Not its `main`: versions of typer differ in what they make of Ctrl-C there.
         command = typer.main.get_command(_app)
@@ -127,6 +129,22 @@ def run(arguments: list[str] | None = None) -> NoReturn:
             raise
         sys.exit(_status_of(error))
     sys.exit(0)
+
+
+def _prepare_streams() -> None:
+    """Make stdout and stderr such that whatever is printed to them is no error."""
+    if sys.stdout is None or sys.stderr is None:
+        # A service may have closed them. Else the next file that is opened would take their
+        # number, and what a library prints would go into it.
+        while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:
+            pass
+        os.close(handle)
+        sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: PTH123, SIM115
+        sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: PTH123, SIM115
+    for stream in (sys.stdout, sys.stderr):
+        # An encoding without a minus sign or a name's letters shows a "?" for them.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 # The classes that typer builds its errors on; where they live differs between its versions.

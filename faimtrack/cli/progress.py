@@ -24,7 +24,8 @@ _LINE_WIDTH = 120
 def make_console(*, stderr: bool = False) -> Console:
     """A console that does not fold lines at 80 columns where nobody watches."""
     stream = sys.stderr if stderr else sys.stdout
-    is_given = stream.isatty() or "COLUMNS" in os.environ
+    columns = os.environ.get("COLUMNS")
+    is_given = stream.isatty() if columns is None else columns.isdecimal() and int(columns) > 0
     return Console(stderr=stderr, width=None if is_given else _LINE_WIDTH, highlight=False)
 
 

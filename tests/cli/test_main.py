@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 import faimtrack as package
@@ -64,6 +66,28 @@ def test_debugging_shows_where(monkeypatch):
     monkeypatch.setenv("FAIMTRACK_DEBUG", "1")
     with pytest.raises(ValueError, match="here"):
         run(["trackers"])
+
+
+@pytest.mark.parametrize("closed", [1, 2])
+def test_a_service_may_have_closed_its_output(start, closed):
+    process = start("trackers", "sort", preexec_fn=lambda: os.close(closed))
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert err == ""
+    assert out == "" if closed == 1 else out.startswith("sort SORT")
+
+
+def test_letters_that_the_terminal_lacks_are_no_error(start):
+    process = start("trackers", "bytetrack", env=os.environ | {"PYTHONIOENCODING": "ascii"})
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    assert "1 ? IoU" in out
+
+
+@pytest.mark.parametrize("columns", ["0", "many"])
+def test_a_width_that_is_none_hides_nothing(faimtrack, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    assert "lost_buffer_frames" in faimtrack("trackers", "sort").out
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(start):
