@@ -48,12 +48,21 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
 def atomic_directory(path: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[Path]:
     """Give a temporary folder beside `path`; rename it on success, remove it on any failure.
 
+    With `overwrite` all that is in `path` goes: callers make sure that it may. It goes when the
+    new folder has its name, and until then nothing in it is touched.
+
     Raises:
         FileExistsError: `path` is there already and `overwrite` is off.
+        NotADirectoryError: `path` is a file.
+        ValueError: `path` is the working directory, or holds it.
     """
-    final = Path(path)
+    final = Path(path).resolve()  # a link stays, what it leads to is replaced
     if final.exists() and not overwrite:
-        raise FileExistsError(f"{final}: already there")
+        raise FileExistsError(f"{path}: already there")
+    if Path.cwd().is_relative_to(final):
+        raise ValueError(f"{path}: expected another folder than the one that this runs in")
+    if final.exists() and not final.is_dir():
+        raise NotADirectoryError(f"{path}: expected a folder to replace, got a file")
     final.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(
         tempfile.mkdtemp(prefix=f".{final.name}.", suffix=".partial", dir=final.parent)
@@ -62,8 +71,16 @@ def atomic_directory(path: str | os.PathLike[str], *, overwrite: bool = False) -
     try:
         yield temporary
         if final.exists():
-            shutil.rmtree(final)
-        temporary.replace(final)
+            aside = temporary.with_suffix(".old")
+            final.replace(aside)
+            try:
+                temporary.replace(final)
+            except BaseException:
+                aside.replace(final)
+                raise
+            shutil.rmtree(aside, ignore_errors=True)
+        else:
+            temporary.replace(final)
     except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
         name_error(error, final)

@@ -1,6 +1,7 @@
 import errno
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -98,3 +99,54 @@ def test_a_name_that_an_error_has_already_is_kept(tmp_path):
     with pytest.raises(FileNotFoundError) as caught, atomic_file(tmp_path / "a"):
         (tmp_path / "b").read_text()
     assert caught.value.filename == str(tmp_path / "b")
+
+
+def test_the_working_directory_is_never_replaced(tmp_path, monkeypatch):
+    (tmp_path / "mine" / "deep").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "mine" / "deep")
+    for path in (".", "..", tmp_path / "mine"):
+        with (
+            pytest.raises(ValueError, match="expected another folder than the one that this runs"),
+            atomic_directory(path, overwrite=True),
+        ):
+            pass
+    assert names_in(tmp_path) == ["mine"]
+
+
+def test_a_file_is_not_replaced_by_a_directory(tmp_path):
+    (tmp_path / "a").write_text("mine")
+    with (
+        pytest.raises(NotADirectoryError, match="expected a folder to replace, got a file"),
+        atomic_directory(tmp_path / "a", overwrite=True),
+    ):
+        pass
+    assert (tmp_path / "a").read_text() == "mine"
+
+
+def test_the_old_directory_goes_only_when_the_new_one_has_its_name(tmp_path, monkeypatch):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "old").write_text("old")
+    replace = Path.replace
+
+    def fail_to_name_the_new_one(path, target):
+        if path.suffix == ".partial":
+            raise OSError(5, "Input/output error", str(path))
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", fail_to_name_the_new_one)
+    with (
+        pytest.raises(OSError, match="Input/output"),
+        atomic_directory(tmp_path / "a", overwrite=True) as temporary,
+    ):
+        (temporary / "new").write_text("new")
+    assert names_in(tmp_path) == ["a"]
+    assert names_in(tmp_path / "a") == ["old"]
+
+
+def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "link").symlink_to("a")
+    with atomic_directory(tmp_path / "link", overwrite=True) as temporary:
+        (temporary / "new").write_text("new")
+    assert (tmp_path / "link").is_symlink()
+    assert names_in(tmp_path / "a") == ["new"]

@@ -53,7 +53,7 @@ def crowd(
         typer.Option("--masks/--no-masks", help="Write exact masks (as --images if not given)."),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the folder if it is there.")
+        bool, typer.Option("--overwrite", help="Replace a crowd that is there.")
     ] = False,
 ) -> None:
     """Make a synthetic crowd in MOT20 layout: pictures, annotations, masks, detections."""

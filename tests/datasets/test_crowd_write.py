@@ -100,9 +100,20 @@ def test_folder_that_is_there_is_kept_unless_told(tmp_path, small):
     with pytest.raises(FileExistsError, match="already there"):
         write_crowd(small, target, images=False, masks=False)
     assert (target / "mine.txt").read_text() == "mine"
+
+
+def test_a_crowd_is_replaced_if_told_but_never_somebody_elses_files(tmp_path, small):
+    target = write_crowd(small, tmp_path / "small", images=False, masks=False)
+    (target / "det" / "det.txt").unlink()
     write_crowd(small, target, images=False, masks=False, overwrite=True)
-    assert not (target / "mine.txt").exists()
-    assert (target / "seqinfo.ini").exists()
+    assert (target / "det" / "det.txt").exists()
+    (tmp_path / "small.json").unlink()  # such as a real sequence, which has no sidecar
+    with pytest.raises(FileExistsError, match="or that of an earlier crowd, got something else"):
+        write_crowd(small, target, images=False, masks=False, overwrite=True)
+    assert (target / "gt" / "gt.txt").exists()
+    (tmp_path / "empty").mkdir()
+    write_crowd(small, tmp_path / "empty", images=False, masks=False, overwrite=True)
+    assert (tmp_path / "empty" / "gt" / "gt.txt").exists()
 
 
 @pytest.mark.parametrize("failure", [OSError("disk full"), KeyboardInterrupt()])
@@ -138,6 +149,12 @@ def test_bench_is_written_into_train_and_test(tmp_path, monkeypatch):
     assert [each.split for each in chosen] == ["train", "test"]
     for each in chosen:
         assert (folder / each.split / each.config.name / "gt" / "gt.txt").is_file()
+    write_bench("crowd-bench-v1", folder, images=False, masks=False, overwrite=True)
+    for foreign in ("train/weights.pt", "notes.txt"):
+        (folder / foreign).write_text("mine")
+        with pytest.raises(FileExistsError, match="earlier bench, got something else"):
+            write_bench("crowd-bench-v1", folder, images=False, masks=False, overwrite=True)
+        (folder / foreign).unlink()
 
 
 def test_bench_whose_text_changed_is_not_written(tmp_path, monkeypatch):

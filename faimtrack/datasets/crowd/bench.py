@@ -8,13 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from faimtrack.atomic import atomic_directory
 from faimtrack.datasets.crowd.config import GENERATOR_VERSION, CrowdConfig
 from faimtrack.datasets.crowd.simulate import Crowd, simulate_crowd
 from faimtrack.datasets.crowd.text import text_digests
-from faimtrack.datasets.crowd.write import write_crowd
+from faimtrack.datasets.crowd.write import foreign_folder, is_own_crowd, write_crowd
+from faimtrack.provenance import provenance_path
 
 BENCH_NAMES = ("crowd-bench-v1",)
 """The benches that this version can make."""
@@ -90,7 +91,7 @@ def write_bench(
         directory: The bench's folder.
         images: Whether to draw pictures.
         masks: Whether to write exact masks.
-        overwrite: Whether a folder that is there may be replaced.
+        overwrite: Whether a bench that is there may be replaced.
         workers: Threads that draw.
         progress: Told the sequence's name, its frames done and all its frames.
 
@@ -98,12 +99,14 @@ def write_bench(
         `directory` as a path.
 
     Raises:
-        FileExistsError: The folder is there and may not be replaced.
+        FileExistsError: The folder is there and may not be replaced, or is not that of a bench.
         ValueError: There is no such bench, or the generator's text has changed.
         OSError: The folder cannot be written; nothing is left behind.
     """
     sequences = bench_sequences(name)
     final = Path(directory)
+    if overwrite and not _is_own_bench(final):
+        raise foreign_folder(final, "bench")
     with atomic_directory(final, overwrite=overwrite) as folder:
         for sequence in sequences:
             title = sequence.config.name
@@ -116,3 +119,15 @@ def write_bench(
                 progress=None if progress is None else partial(progress, title),
             )
     return final
+
+
+def _is_own_bench(folder: Path) -> bool:
+    """Whether a folder may be replaced by a bench: it holds crowds and their sidecars only."""
+    if not folder.is_dir():
+        return True
+    halves = list(folder.iterdir())
+    if not all(half.is_dir() and half.name in get_args(Split) for half in halves):
+        return False
+    found = [path for half in halves for path in half.iterdir()]
+    crowds = {path for path in found if path.is_dir() and is_own_crowd(path)}
+    return set(found) == crowds | {provenance_path(path) for path in crowds}

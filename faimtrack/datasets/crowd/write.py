@@ -22,13 +22,14 @@ from faimtrack.datasets.crowd.simulate import Crowd
 from faimtrack.datasets.crowd.text import sequence_texts
 from faimtrack.masks.mask import Mask
 from faimtrack.masks.store import MaskStoreWriter
-from faimtrack.provenance import Provenance, write_provenance
+from faimtrack.provenance import Provenance, read_provenance, write_provenance
 
 MASK_FILE = "gt/masks.parquet"
 """Where the exact masks stand in a sequence's folder."""
 MASK_METHOD = "simulator"
 """What the method column of exact masks says."""
 
+_KIND = "crowd"
 _JPEG_QUALITY = 92
 
 Progress = Callable[[int, int], None]
@@ -53,7 +54,7 @@ def write_crowd(
         images: Whether to draw pictures. Without them and without masks only text is written,
             which is very fast.
         masks: Whether to write exact masks.
-        overwrite: Whether a folder that is there may be replaced.
+        overwrite: Whether a crowd that is there may be replaced.
         workers: Threads that draw.
         progress: Told after each frame that was drawn.
 
@@ -61,10 +62,12 @@ def write_crowd(
         `directory` as a path.
 
     Raises:
-        FileExistsError: The folder is there and may not be replaced.
+        FileExistsError: The folder is there and may not be replaced, or is not that of a crowd.
         OSError: It cannot be written; nothing is left behind.
     """
     final = Path(directory)
+    if overwrite and not is_own_crowd(final):
+        raise foreign_folder(final, "crowd")
     with atomic_directory(final, overwrite=overwrite) as folder:
         for name, content in sequence_texts(crowd).items():
             path = folder / name
@@ -76,12 +79,29 @@ def write_crowd(
             _draw(crowd, folder, images, masks, workers, progress)
     settings = {"generator_version": GENERATOR_VERSION, "images": images, "masks": masks}
     record = Provenance(
-        kind="crowd",
+        kind=_KIND,
         configuration=settings | asdict(crowd.config),
         seed=crowd.config.seed,
     )
     write_provenance(final, record)
     return final
+
+
+def is_own_crowd(folder: Path) -> bool:
+    """Whether a crowd may replace a folder: it is absent, empty or made by `write_crowd`."""
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return True
+    try:
+        return read_provenance(folder).kind == _KIND
+    except (OSError, ValueError):
+        return False
+
+
+def foreign_folder(folder: Path, kind: str) -> FileExistsError:
+    """The error for a folder that holds something else than what was made here."""
+    return FileExistsError(
+        f"{folder}: expected no such folder, or that of an earlier {kind}, got something else"
+    )
 
 
 def _draw(
