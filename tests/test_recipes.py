@@ -220,6 +220,7 @@ def test_a_recipe_that_extends_itself_is_an_error(write):
         ("- a\n", "expected a mapping of settings, got list"),
         ("just text", "expected a mapping of settings, got str"),
         ("a: [1\n", "line 2: expected"),
+        ("a: " + "[" * 5000, "expected settings, got them nested without end"),
         ("a: 1\na: 2\n", "line 2: expected 'a' once, got it twice"),
         ("1: 2\n", "line 1: expected a name for a key, got 1"),
         ("extends: [a, b]\n", r"expected extends to name one recipe, got ['a', 'b']"),

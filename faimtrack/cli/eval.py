@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +26,7 @@ from faimtrack.eval import (
 from faimtrack.eval.differences import Difference, differences
 from faimtrack.eval.report import (
     Row,
+    check_output_paths,
     check_plot_path,
     report_provenance,
     rows,
@@ -102,6 +103,8 @@ def evaluate(
         )
     if plot is not None:
         check_plot_path(plot)
+    outputs = [path for path in (json, csv, plot) if path is not None]
+    check_output_paths(outputs, _inputs(gt or data, results))
     settings = EvaluationSettings(
         split=split,
         numbering=numbering,
@@ -132,6 +135,16 @@ def evaluate(
         names = ", ".join(failure.name for failure in report.failures)
         print(f"eval: not scored: {names}", file=sys.stderr)
         raise typer.Exit(1)
+
+
+def _inputs(truth: Path | None, results: Path) -> Iterator[Path]:
+    """The files that are read, as far as their names are known."""
+    for path in (truth, results):
+        if path is not None and path.is_dir():
+            for pattern in ("*.txt", "*.txt.gz", "gt/gt.txt*", "*/gt/gt.txt*"):
+                yield from path.glob(pattern)
+        elif path is not None:
+            yield path
 
 
 def _rules(

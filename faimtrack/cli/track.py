@@ -23,8 +23,11 @@ class _TrackCommand(TyperCommand):
 
     def parse_args(self, context: Any, arguments: list[str]) -> Any:
         spelled = []
+        end = arguments.index("--") if "--" in arguments else len(arguments)
         for position, argument in enumerate(arguments):
             spelled.append(argument)
+            if position >= end:  # what follows are sources, whatever they look like
+                continue
             following = arguments[position + 1 : position + 2]
             if argument == "--video" and (not following or following[0].startswith("-")):
                 spelled.append(_BESIDE_RESULTS)

@@ -6,7 +6,7 @@ import csv
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from faimtrack.atomic import atomic_file
 from faimtrack.eval.differences import Difference, differences
 from faimtrack.eval.files import EvaluationSettings
 from faimtrack.eval.scores import ALPHAS, SUMMARY_METRICS, Report, Scores, SequenceScores
-from faimtrack.provenance import Provenance
+from faimtrack.provenance import Provenance, provenance_path
 
 PLOT_SUFFIXES = (".png", ".pdf", ".svg")
 _CURVES = ("HOTA", "DetA", "AssA", "LocA", "DetRe", "DetPr", "AssRe", "AssPr")
@@ -168,6 +168,22 @@ def check_plot_path(path: str | os.PathLike[str]) -> None:
     """
     if Path(path).suffix.lower() not in PLOT_SUFFIXES:
         raise ValueError(f"{path}: expected a plot as {', '.join(PLOT_SUFFIXES)}")
+
+
+def check_output_paths(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Refuse outputs that would replace an input, or one another; sidecars count too.
+
+    Raises:
+        ValueError: One would.
+    """
+    taken = {each.resolve() for path in inputs for each in (path, provenance_path(path))}
+    for path in outputs:
+        written = {path.resolve(), provenance_path(path).resolve()}
+        if written & taken:
+            raise ValueError(
+                f"{path}: expected a file of its own, got the name of an input or another output"
+            )
+        taken |= written
 
 
 def write_plot(report: Report, path: str | os.PathLike[str]) -> None:

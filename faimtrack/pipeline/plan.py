@@ -12,6 +12,7 @@ from faimtrack.recipes import Recipe
 from faimtrack.video.sources import source_name
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov"})
+_OTHER_VIDEO_SUFFIXES = frozenset({".avi", ".flv", ".gif", ".mkv", ".mpg", ".mpeg", ".webm"})
 
 
 def plan_tasks(
@@ -49,6 +50,7 @@ def plan_tasks(
     if twice:
         raise ValueError(f"sources: expected sequences of different names, got {twice[0]} twice")
     _refuse_one_for_many(len(named), detections, video)
+    _refuse_other_video(video)
     tasks = [
         SequenceTask(
             name=name,
@@ -100,6 +102,12 @@ def _refuse_one_for_many(count: int, detections: Path | None, video: Path | None
         )
     if _is_video_file(video):
         raise ValueError(f"{video}: expected a folder for {count} sequences, got one file's name")
+
+
+def _refuse_other_video(video: Path | None) -> None:
+    """Who writes `out.avi` means no folder of that name."""
+    if video is not None and video.suffix.lower() in _OTHER_VIDEO_SUFFIXES and not video.is_dir():
+        raise ValueError(f"{video}: expected a name that ends in .mp4, or a folder")
 
 
 def _refuse_own_source(task: SequenceTask) -> None:

@@ -81,6 +81,8 @@ def _read(path: Path, extended_by: tuple[Path, ...]) -> dict[str, Any]:
         tree = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Loader)  # safe: see above
     except UnicodeDecodeError:
         raise ValueError(f"{path}: expected YAML, got a file that is not text") from None
+    except RecursionError:
+        raise ValueError(f"{path}: expected settings, got them nested without end") from None
     except yaml.YAMLError as error:
         raise ValueError(f"{path}{_where(error)}") from None
     if tree is None:

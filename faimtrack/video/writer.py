@@ -51,8 +51,10 @@ class VideoWriter:
         self._path = Path(path)
         if self._path.suffix.lower() not in {".mp4", ".m4v", ".mov"}:
             raise ValueError(f"{self._path}: expected a name that ends in .mp4")
-        if not 0 < frame_rate < 1000:
-            raise ValueError(f"frame_rate: expected above 0 and below 1000, got {frame_rate}")
+        if not 0 < frame_rate <= _TICKS_PER_S:
+            raise ValueError(
+                f"frame_rate: expected above 0 and up to {_TICKS_PER_S}, got {frame_rate}"
+            )
         self._rate = Fraction(frame_rate).limit_denominator(1001)
         self._size = size
         self._options = {"crf": str(quality), "preset": "veryfast", "threads": str(threads)}

@@ -157,9 +157,16 @@ def test_own_classes_have_a_row_each(capsys, folders):
         (["--frame-count", "12"], "--frame-count: expected with --gt"),
         (["--sequences", "MOT16-01"], "got 'MOT16-01'"),
         (["--plot", "scores.doc"], "scores.doc: expected a plot as .png, .pdf, .svg"),
+        (["--json", "out/MOT17-01.txt"], "out/MOT17-01.txt: expected a file of its own"),
+        (["--json", "out/MOT17-01.txt.json"], "MOT17-01.txt.json: expected a file of its own"),
+        (["--csv", "data/MOT17-01/gt/gt.txt"], "gt.txt: expected a file of its own"),
+        (["--csv", "a", "--json", "a.json"], "a: expected a file of its own"),
     ],
 )
-def test_options_without_sense_are_refused_in_one_line(capsys, folders, arguments, words):
+def test_options_without_sense_are_refused_in_one_line(
+    capsys, folders, monkeypatch, arguments, words
+):
+    monkeypatch.chdir(folders)
     status, out, err = faimtrack(
         capsys, "--data", folders / "data", "--results", folders / "out", *arguments
     )
@@ -167,6 +174,8 @@ def test_options_without_sense_are_refused_in_one_line(capsys, folders, argument
     assert out == ""
     assert words in err
     assert err.count("\n") == 1
+    assert (folders / "out/MOT17-01.txt").read_text() == FOUND
+    assert (folders / "data/MOT17-01/gt/gt.txt").read_text() == TRUTH
 
 
 def test_data_and_gt_exclude_each_other(capsys, folders):

@@ -306,6 +306,12 @@ def test_the_video_of_a_split_begins_at_its_own_zero(faimtrack, make_sequence, t
     assert times == pytest.approx([k / 25 for k in range(9)], abs=1e-3)
 
 
+def test_after_two_dashes_all_are_sources(faimtrack, make_sequence, tmp_path):
+    make_sequence("--video", folder=".")
+    done = faimtrack("track", "--output", "out", "--", "--video")
+    assert (done.status, done.out) == (0, "tracks: out/--video.txt\n")
+
+
 def test_videos_of_several_sequences_need_a_folder(faimtrack, make_sequence, complaint):
     make_sequence("a", images=True)
     make_sequence("b", images=True)

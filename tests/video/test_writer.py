@@ -62,7 +62,7 @@ def test_odd_sides_are_padded_by_repeating_the_last_pixel(tmp_path, height, widt
     assert np.abs(back[-1, -1].astype(int) - image[-1, -1]).max() < 25
 
 
-@pytest.mark.parametrize("rate", [29.97, Fraction(30000, 1001), 14, 3, 59.94, 12.345])
+@pytest.mark.parametrize("rate", [29.97, Fraction(30000, 1001), 14, 3, 59.94, 12.345, 1000])
 def test_fractional_rates_are_kept(tmp_path, rate):
     with VideoWriter(tmp_path / "out.mp4", rate) as writer:
         for index in range(40):
