@@ -155,7 +155,7 @@ def test_a_recipe_by_name_sets_split_and_tracker(faimtrack, make_sequence, tmp_p
         (["--detector", "m.onnx", "--detections", "d.txt"], 1, "detections or a detector, got b"),
         (["--detections", "nothing.txt"], 1, "nothing.txt: No such file or directory"),
         (["--detector", "nothing.onnx"], 1, "nothing.onnx"),
-        (["--video", "out.avi/"], 1, "img1"),
+        (["--video", "out.avi"], 1, "out.avi: expected a name that ends in .mp4, or a folder"),
     ],
 )
 def test_a_command_that_makes_no_sense_is_one_line_and_leaves_no_result(
