@@ -359,6 +359,7 @@ def test_windows_line_ends_and_marks_are_read(sequence):
         ("[Sequence]\nseqLength=many\n", "expected seqLength to be a number, got 'many'"),
         ("[Sequence]\nseqLength=0\n", "expected seqLength to be above 0, got '0'"),
         ("[Sequence]\nseqLength=5\nframeRate=-1\n", "expected frameRate to be above 0"),
+        ("[Sequence]\nseqLength=5\nframeRate=inf\n", "expected frameRate to be above 0"),
         ("[Sequence]\nseqLength=5\nframeRate=nan\n", "expected frameRate to be"),
         ("[Sequence]\nseqLength=5\nname=../up\n", "expected a name that can be a file's name"),
         ("[Sequence]\nseqLength=5\nname=..\n", "expected a name that can be a file's name"),

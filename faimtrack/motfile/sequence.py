@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -99,7 +100,7 @@ def read_sequence_info(folder: str | os.PathLike[str]) -> SequenceInfo:
             value = convert(values[key].strip())
         except ValueError:
             wrong(key, "a number")
-        return value if value > 0 else wrong(key, "above 0")
+        return value if 0 < value < math.inf else wrong(key, "above 0")
 
     length = number("seqLength", int)
     if length is None:

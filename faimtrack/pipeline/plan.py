@@ -44,6 +44,8 @@ def plan_tasks(
     """
     if detections is not None and weights is not None:
         raise ValueError("expected either detections or a detector, got both")
+    if not all(sources):  # as a path it would be the working directory
+        raise ValueError("sources: expected a name each, got an empty one")
     named = [(source_name(source), source) for given in sources for source in _expanded(given)]
     names = [name for name, _ in named]
     twice = sorted({name for name in names if names.count(name) > 1})

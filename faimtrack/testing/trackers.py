@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -38,7 +39,7 @@ def check_tracker(make_tracker: Callable[[], Tracker], sequence: Sequence | None
         AssertionError: Something does not hold; the message says what.
     """
     sequence = crossing_sequence() if sequence is None else sequence
-    before = [_copy(detections) for detections, _ in sequence]
+    before = [copy.deepcopy(detections) for detections, _ in sequence]
     tracker = make_tracker()
     answers = _run(tracker, sequence)
     for (detections, frame), tracks in zip(sequence, answers, strict=True):
@@ -80,12 +81,6 @@ def crossing_sequence(seed: int = 0, frame_count: int = 60) -> Sequence:
         frame = Frame(index, time_s=(index - 1) / _RATE, size=(_WIDTH, _HEIGHT))
         sequence.append((detections, frame))
     return sequence
-
-
-def _copy(detections: Detections) -> Detections:
-    return Detections(
-        detections.boxes, detections.scores, detections.class_ids, detections.class_names
-    )
 
 
 def _run(tracker: Tracker, sequence: Iterable[tuple[Detections, Frame]]) -> list[Tracks]:

@@ -67,3 +67,8 @@ def test_a_folder_that_is_called_like_a_video_is_a_folder(tmp_path):
 def test_detections_and_a_detector_exclude_each_other():
     with pytest.raises(ValueError, match="expected either detections or a detector, got both"):
         plan_tasks(["a.mp4"], resolve_recipe(), OUT, detections=Path("d"), weights=Path("w"))
+
+
+def test_an_empty_source_is_not_the_working_directory():
+    with pytest.raises(ValueError, match="sources: expected a name each, got an empty one"):
+        plan_tasks([""], resolve_recipe(), OUT)

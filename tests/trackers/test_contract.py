@@ -135,3 +135,17 @@ def test_memory_stays_flat(name, frame_count):
         tracemalloc.stop()
     assert abs(sizes[1] - sizes[0]) < 100 * frame_count, "a hundred bytes a frame is a leak"
     assert abs(sizes[1] - sizes[0]) < 1_000_000
+
+
+def test_detections_with_embeddings_and_masks_can_be_checked_with():
+    mask = {"size": [9, 9], "counts": b"1"}
+    sequence = [
+        (
+            Detections(
+                [[0, 0, 9, 9]], [0.9], embeddings=[[1.0, 0.5]], embedding_name="e", masks=[mask]
+            ),
+            Frame(index),
+        )
+        for index in (1, 2, 3)
+    ]
+    check_tracker(ByteTrack, sequence)
