@@ -197,6 +197,14 @@ def test_a_row_has_ten_columns_with_boxes_to_a_hundredth_of_a_pixel():
     assert format_tracks(7, Tracks.empty()) == ""
 
 
+@pytest.mark.parametrize("width", ["1_0", "１０", "0x10", "1e", ""])
+def test_only_plain_numbers_are_numbers(tmp_path, width):
+    path = tmp_path / "det.txt"
+    path.write_text(f"1,-1,10,10,{width},20,0.9\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"det\.txt, line 1: expected a number for width, got"):
+        read_mot(path)
+
+
 def test_column_eight_says_the_class_from_one_where_there_are_several():
     tracks = Tracks([3, 4], [[0, 0, 1, 1], [2, 2, 3, 3]], [0.5, 0.5], [0, 36], [0, 1])
     rows = format_tracks(7, tracks, with_classes=True).splitlines()

@@ -183,6 +183,8 @@ def _parse_line(path: Path, number: int, line: str, delimiter: str | None) -> li
     values = []
     for column, text in enumerate(texts):
         try:
+            if "_" in text or not text.isascii():
+                raise ValueError  # Python takes 1_0 and the digits of any script; no one else does
             values.append(float(text))
         except ValueError:
             name = _COLUMNS[column] if column < len(_COLUMNS) else f"column {column + 1}"

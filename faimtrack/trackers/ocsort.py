@@ -74,7 +74,8 @@ class OcSort(SortFamily):
 
     def __init__(self, config: OcSortConfig | None = None, *, frame_rate: float = 30.0) -> None:
         """Make a tracker at its beginning; see `RowTracker`."""
-        gap = (config or OcSortConfig()).direction_gap
+        # A configuration of another kind is refused by the base class.
+        gap = getattr(config or OcSortConfig(), "direction_gap", 1)
         self.row_type = np.dtype(
             [
                 *TRACK_FIELDS,

@@ -223,10 +223,3 @@ def test_values_out_of_range_are_refused(changes, message):
 def test_an_unknown_preset_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match="expected default, mot20, reference, reference-mot20"):
         ByteTrackConfig.preset("best")
-
-
-def test_another_trackers_configuration_is_refused():
-    from faimtrack.trackers import SortConfig
-
-    with pytest.raises(TypeError, match="expected ByteTrackConfig, got SortConfig"):
-        ByteTrack(SortConfig())

@@ -6,6 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from faimtrack.config import PresetConfig
 from faimtrack.structures import Detections, Frame, Tracks
 from faimtrack.testing import check_tracker, crossing_sequence
 from faimtrack.trackers import ByteTrack, create_tracker, tracker_entry, tracker_names
@@ -149,3 +150,13 @@ def test_detections_with_embeddings_and_masks_can_be_checked_with():
         for index in (1, 2, 3)
     ]
     check_tracker(ByteTrack, sequence)
+
+
+@pytest.mark.parametrize("name", tracker_names())
+@pytest.mark.parametrize("config", [{"track_threshold": 0.5}, PresetConfig()], ids=repr)
+def test_a_configuration_of_another_kind_is_refused(name, config):
+    expected = tracker_entry(name).config_class.__name__
+    with pytest.raises(
+        TypeError, match=f"config: expected {expected}, got {type(config).__name__}"
+    ):
+        create_tracker(name, config)
