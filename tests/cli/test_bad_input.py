@@ -389,9 +389,11 @@ def test_a_fault_of_ours_is_one_line_unless_asked_for_more(
 # Interrupted and killed
 
 SLOW = """
-    import sys, time
+    import signal, sys, time
     from faimtrack.trackers import ByteTrack
 
+    # Tests that run in the background of a shell inherit a Ctrl-C that is ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     update = ByteTrack.update
 
     def slow(self, detections, frame=None):

@@ -355,7 +355,9 @@ def test_an_interrupt_is_the_good_end_of_a_live_source(overlap):
 
 def test_ctrl_c_ends_a_running_pipeline_cleanly():
     code = """
-        import sys, time
+        import signal, sys, time
+        # Tests that run in the background of a shell inherit a Ctrl-C that is ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.path.insert(0, {folder!r})
         from test_run import FakeDetector, FakeSink, FakeSource, FakeTracker
         from faimtrack.pipeline import run_pipeline
