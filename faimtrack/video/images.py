@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import re
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -82,8 +83,9 @@ class _Stills(FrameSource):
             size=self._size,
         )
 
+    @abstractmethod
     def _path(self, index: int) -> Path:
-        raise NotImplementedError
+        """The file of one frame."""
 
     def _load(self, index: int) -> Image:
         path = self._path(index)
