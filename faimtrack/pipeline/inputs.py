@@ -56,7 +56,7 @@ def make_detector(task: SequenceTask, source: FrameSource) -> Detector:
     """
     classes = task.recipe.settings.classes
     if task.weights is not None:
-        from faimtrack.detectors.yolox_onnx import YoloxOnnxDetector
+        from faimtrack.detectors.yolox.onnx import YoloxOnnxDetector
 
         return YoloxOnnxDetector(task.weights, task.recipe.detector, classes=classes or None)
     path = _detections_path(task, source)

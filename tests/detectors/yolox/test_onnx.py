@@ -4,7 +4,7 @@ import pytest
 
 from faimtrack.boxes import box_iou
 from faimtrack.detectors.session import Detector, Session
-from faimtrack.detectors.yolox_onnx import YoloxOnnxDetector, anchor_grid, letterbox
+from faimtrack.detectors.yolox.onnx import YoloxOnnxDetector, anchor_grid, letterbox
 from faimtrack.motfile import read_mot
 from faimtrack.structures import Frame, SourceInfo
 from faimtrack.testing import check_detector

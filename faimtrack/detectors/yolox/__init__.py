@@ -1,0 +1,1 @@
+"""YOLOX: the network in torch, its training, and its exports in ONNX."""
