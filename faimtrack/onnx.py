@@ -51,6 +51,7 @@ class OnnxModel:
         outputs: What it gives.
         providers: Where it runs, first choice first.
         threads: How many threads one call may use.
+        metadata: What its maker wrote into the file.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class OnnxModel:
         self.providers: tuple[str, ...] = tuple(self._session.get_providers())
         self.inputs = tuple(map(_describe, self._session.get_inputs()))
         self.outputs = tuple(map(_describe, self._session.get_outputs()))
+        self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
 
     def run(self, *arrays: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         """Run the model on one array an input, in the order of `inputs`.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from faimtrack.config import PresetConfig
-from faimtrack.detectors.yolox.onnx import YoloxOnnxConfig
+from faimtrack.detectors.yolox.config import YoloxOnnxConfig
 from faimtrack.motfile import Numbering, SplitName
 from faimtrack.recipes.values import (
     build_config,

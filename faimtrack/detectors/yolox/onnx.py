@@ -2,58 +2,25 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from faimtrack.boxes import clip_boxes
-from faimtrack.config import PresetConfig, parameter
 from faimtrack.detectors.coco import COCO_CLASS_NAMES
-from faimtrack.detectors.nms import suppress_overlaps
+from faimtrack.detectors.config import Device
+from faimtrack.detectors.images import ImageSession, class_numbers, session_batch_size
+from faimtrack.detectors.yolox.config import YoloxOnnxConfig
+from faimtrack.detectors.yolox.letterbox import STRIDES, anchor_grid, fill_input
+from faimtrack.detectors.yolox.reading import Grid, read_rows
 from faimtrack.onnx import OnnxModel
 from faimtrack.structures import Detections, Frame, Image, SourceInfo
 
-InputConvention = Literal["current", "legacy"]
-
-_PADDING = 114
-_STRIDES = ((8, 16, 32), (8, 16, 32, 64))
-_MEAN = np.array([0.485, 0.456, 0.406], np.float32)[:, None, None]
-_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)[:, None, None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class YoloxOnnxConfig(PresetConfig):
-    """How a YOLOX model's input is made and its output is read."""
-
-    score_threshold: float = parameter(
-        0.1, "Keep boxes whose objectness times class score is at least this.", low=0, high=1
-    )
-    nms_threshold: float = parameter(
-        0.65, "Of two boxes of a class that overlap more, the weaker goes.",
-        unit="IoU", low=0, high=1,
-    )  # fmt: skip
-    input_convention: InputConvention = parameter(
-        "current",
-        "current: BGR 0 to 255 (weights since 0.1.1); legacy: RGB normalised as ImageNet "
-        "(YOLOX 0.1.0, ByteTrack's weights).",
-    )
-    decoded: bool | None = parameter(
-        None, "Whether the model gives boxes in pixels, not grid offsets; unset: look and see."
-    )
-    input_height: int | None = parameter(
-        None, "For a model that takes any size.", unit="px", low=32
-    )
-    input_width: int | None = parameter(
-        None, "For a model that takes any size.", unit="px", low=32
-    )
-    batch_size: int = parameter(
-        8, "Most frames in one call, where the model takes any number.", unit="frames", low=1
-    )
+_PADDING = 114  # what the margins of an image are filled with
+_LEVELS = (STRIDES, (*STRIDES, 64))
 
 
 class YoloxOnnxDetector:
@@ -89,69 +56,65 @@ class YoloxOnnxDetector:
             OSError: The file cannot be read.
         """
         self.config = replace(config or YoloxOnnxConfig(), **parameters)
-        self.model = model if isinstance(model, OnnxModel) else OnnxModel(model)
+        self.model = (
+            model
+            if isinstance(model, OnnxModel)
+            else OnnxModel(model, providers=_providers(self.config.device))
+        )
         self._size, self._batch = self._input_layout()
+        convention = self.config.input_convention
+        self._convention: Literal["current", "legacy"] = (
+            "legacy" if convention == "legacy" else "current"
+        )
         output = self._probe()
-        self._corners, self._cell_sizes = self._grid(output)
+        self._grid = self._anchors(output)
         self.class_names = self._name_classes(output.shape[2] - 5, class_names)
-        self._kept_classes = _class_numbers(classes, self.class_names)
+        self._kept_classes = class_numbers(classes, self.class_names)
         decoded = self.config.decoded
-        self._is_decoded = _looks_decoded(output, self._corners) if decoded is None else decoded
+        self._is_decoded = _looks_decoded(output, self._grid[0]) if decoded is None else decoded
 
-    def open(self, info: SourceInfo) -> _ImageSession:
+    def open(self, info: SourceInfo) -> ImageSession:
         """Begin a sequence; nothing is remembered from one to the next."""
-        return _ImageSession(self)
+        return ImageSession(self, self._frames_a_call(info))
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """Detections of each frame, the highest score first.
 
         Raises:
-            ValueError: A frame's image cannot be decoded.
+            ValueError: A frame's image cannot be decoded, or the network gives no finite number.
             OSError: A frame's image cannot be read.
         """
         found: list[Detections] = []
-        step = self._batch or self.config.batch_size
+        step = self._frames_a_call(None)
         for start in range(0, len(frames), step):
             images = [frame.image for frame in frames[start : start + step]]
             # A model of a fixed batch wants it full.
             batch = np.zeros((self._batch or len(images), 3, *self._size), np.float32)
-            ratios = [self._prepare(image, out) for image, out in zip(images, batch, strict=False)]
+            ratios = [
+                fill_input(image, self._convention, out)
+                for image, out in zip(images, batch, strict=False)
+            ]
             (output,) = self.model.run(batch)[:1]
             found += map(self._read, output, ratios, images)  # stops at the last image
         return found
 
-    def _prepare(self, image: Image, out: NDArray[np.float32]) -> float:
-        """Fill `out` `(3, H, W)` with the network's view of an image; give the scale."""
-        small, ratio = letterbox(image, self._size)
-        planes = small.transpose(2, 0, 1)
-        if self.config.input_convention == "current":
-            out[:] = planes[::-1]
-        else:
-            out[:] = (planes.astype(np.float32) / np.float32(255) - _MEAN) / _DEVIATION
-        return ratio
+    def _frames_a_call(self, info: SourceInfo | None) -> int:
+        if self._batch is not None and (info is None or info.frame_count is not None):
+            return self._batch
+        on_gpu = self.model.providers[0] != "CPUExecutionProvider"
+        wanted = session_batch_size(self.config.batch_size, on_gpu=on_gpu, info=info)
+        return min(wanted, self._batch or wanted)
 
-    def _read(self, output: NDArray[np.float32], ratio: float, image: Image) -> Detections:
-        """The detections in one image's `(A, 5 + classes)` rows."""
-        class_scores = output[:, 5:]
-        best = class_scores.argmax(axis=1)
-        scores = output[:, 4] * class_scores[np.arange(len(output)), best]
-        is_kept = scores >= self.config.score_threshold
-        if self._kept_classes is not None:
-            is_kept &= np.isin(best, self._kept_classes)
-        rows = np.flatnonzero(is_kept)
-        values = output[rows, :4].astype(np.float64)
-        centres, sizes = values[:, :2], values[:, 2:]
-        if not self._is_decoded:
-            cells = self._cell_sizes[rows, None]
-            centres = centres * cells + self._corners[rows]
-            sizes = np.exp(np.minimum(sizes, 20.0)) * cells
-        boxes = np.concatenate([centres - sizes / 2, centres + sizes / 2], axis=1) / ratio
-        scores64, class_ids = scores[rows].astype(np.float64), best[rows].astype(np.int64)
-        kept = suppress_overlaps(boxes, scores64, class_ids, self.config.nms_threshold)
-        boxes = clip_boxes(boxes[kept], image.shape[1], image.shape[0])
-        is_inside = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-        kept = kept[is_inside]
-        return Detections(boxes[is_inside], scores64[kept], class_ids[kept], self.class_names)
+    def _read(self, rows: NDArray[np.float32], ratio: float, image: Image) -> Detections:
+        return read_rows(
+            rows,
+            self.config,
+            ratio=ratio,
+            size=(image.shape[0], image.shape[1]),
+            class_names=self.class_names,
+            grid=None if self._is_decoded else self._grid,
+            kept_classes=self._kept_classes,
+        )
 
     def _input_layout(self) -> tuple[tuple[int, int], int | None]:
         """Height and width of the input, and its batch size (None: any)."""
@@ -182,14 +145,13 @@ class YoloxOnnxDetector:
             )
         return output
 
-    def _grid(self, output: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Each anchor's place `(A, 2)` and cell size `(A,)` in pixels of the input."""
-        for strides in _STRIDES:
+    def _anchors(self, output: NDArray[np.float32]) -> Grid:
+        for strides in _LEVELS:
             corners, cells = anchor_grid(self._size, strides)
             if len(corners) == output.shape[1]:
                 return corners, cells
         raise ValueError(
-            f"{self.model.path}: expected {len(anchor_grid(self._size, _STRIDES[0])[0])} anchors "
+            f"{self.model.path}: expected {len(anchor_grid(self._size, STRIDES)[0])} anchors "
             f"of a YOLOX with {self._size[0]} x {self._size[1]} input, got {output.shape[1]}"
         )
 
@@ -204,59 +166,6 @@ class YoloxOnnxDetector:
         return names
 
 
-class _ImageSession:
-    """A session of a detector that looks at each image alone: it answers at once."""
-
-    def __init__(self, detector: YoloxOnnxDetector) -> None:
-        self._detector = detector
-
-    def push(self, frames: Sequence[Frame]) -> list[tuple[Frame, Detections]]:
-        """Each frame with its detections."""
-        return list(zip(frames, self._detector.detect(frames), strict=True))
-
-    def finish(self) -> list[tuple[Frame, Detections]]:
-        """Nothing is owed."""
-        return []
-
-
-def letterbox(image: Image, size: tuple[int, int]) -> tuple[Image, float]:
-    """Scale an image into `size` (height, width), padded with grey at the right and the bottom.
-
-    Returns:
-        `(height, width, 3)` uint8 in the image's channel order, and the scale: pixels of the
-        result to a pixel of the image.
-    """
-    import cv2
-
-    height, width = size
-    ratio = min(height / image.shape[0], width / image.shape[1])
-    # Whole pixels rounded down, as YOLOX does it; boxes are still divided by the exact ratio.
-    scaled = max(1, int(image.shape[1] * ratio)), max(1, int(image.shape[0] * ratio))
-    padded = np.full((height, width, 3), _PADDING, np.uint8)
-    padded[: scaled[1], : scaled[0]] = cv2.resize(image, scaled, interpolation=cv2.INTER_LINEAR)
-    return padded, ratio
-
-
-def anchor_grid(
-    size: tuple[int, int], strides: Sequence[int]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """YOLOX's anchors, level by level and row by row.
-
-    Args:
-        size: Height and width of the input in pixels.
-        strides: Cell sizes of the levels in pixels.
-
-    Returns:
-        `(A, 2)` left top corners ``x y`` of the cells in pixels, and `(A,)` cell sizes.
-    """
-    corners, cells = [], []
-    for stride in strides:
-        rows, columns = np.mgrid[: size[0] // stride, : size[1] // stride]
-        corners.append(np.stack([columns.ravel(), rows.ravel()], axis=1) * float(stride))
-        cells.append(np.full(rows.size, float(stride)))
-    return np.concatenate(corners), np.concatenate(cells)
-
-
 def _looks_decoded(output: NDArray[np.float32], corners: NDArray[np.float64]) -> bool:
     """Whether boxes lie around their own cells (pixels) or around zero (offsets in cells)."""
     places = output[0, :, :2]
@@ -264,14 +173,11 @@ def _looks_decoded(output: NDArray[np.float32], corners: NDArray[np.float64]) ->
     return bool(from_cells < np.median(np.abs(places)))
 
 
-def _class_numbers(
-    classes: Sequence[str] | None, class_names: tuple[str, ...]
-) -> NDArray[np.int64] | None:
-    if classes is None:
-        return None
-    for name in classes:
-        if name not in class_names:
-            nearest = difflib.get_close_matches(name, class_names, n=1, cutoff=0.0)
-            raise ValueError(f"classes: expected a class of the model, got {name!r}; "
-                             f"did you mean {nearest[0]!r}?")  # fmt: skip
-    return np.array([class_names.index(name) for name in classes], np.int64)
+def _providers(device: Device) -> Sequence[str] | None:
+    """The name that onnxruntime has for a device; None: whatever is there."""
+    names = {
+        "cpu": ["CPUExecutionProvider"],
+        "cuda": ["CUDAExecutionProvider", "CPUExecutionProvider"],
+        "mps": ["CoreMLExecutionProvider", "CPUExecutionProvider"],
+    }
+    return names.get(device)

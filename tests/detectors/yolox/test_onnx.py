@@ -4,7 +4,8 @@ import pytest
 
 from faimtrack.boxes import box_iou
 from faimtrack.detectors.session import Detector, Session
-from faimtrack.detectors.yolox.onnx import YoloxOnnxDetector, anchor_grid, letterbox
+from faimtrack.detectors.yolox.letterbox import anchor_grid, letterbox
+from faimtrack.detectors.yolox.onnx import YoloxOnnxDetector
 from faimtrack.motfile import read_mot
 from faimtrack.structures import Frame, SourceInfo
 from faimtrack.testing import check_detector
@@ -155,7 +156,8 @@ def test_any_number_of_frames_fits_any_batch_of_the_model(write_model, batch):
     frames = [
         Frame(index, image=np.full((64, 64, 3), 20 * index, np.uint8)) for index in range(1, 8)
     ]
-    answers = detector.open(SourceInfo(name="any")).push(frames)
+    session = detector.open(SourceInfo(name="any", frame_count=7))
+        answers = session.push(frames) + session.finish()
     assert [frame.index for frame, _ in answers] == list(range(1, 8))
     scores = [found.scores[0] for _, found in answers]
     assert scores == pytest.approx([(0.8 + 0.02 * i) * 0.5 for i in range(1, 8)], abs=1e-5)

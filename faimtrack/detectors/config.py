@@ -1,0 +1,37 @@
+"""What all detectors that run a network can be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from faimtrack.config import PresetConfig, parameter
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["full", "half"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectorConfig(PresetConfig):
+    """Where a network runs and on how many frames at a time."""
+
+    batch_size: int | None = parameter(
+        None,
+        "Frames in one call of the network, where it takes any number; unset: 1 on a CPU and of "
+        "live sources, else 8.",
+        unit="frames", low=1,
+    )  # fmt: skip
+    device: Device = parameter("auto", "auto: a GPU that is there, else the CPU.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TorchConfig(DetectorConfig):
+    """How a torch network runs."""
+
+    precision: Precision = parameter("full", "half: 16-bit floats, on a GPU only.")
+    compile: bool = parameter(
+        False, "Compile the network with torch.compile: a slow start, then faster."
+    )
+    channels_last: bool = parameter(
+        False, "Keep pixels' channels together in memory; often faster on GPUs of recent years."
+    )
