@@ -157,7 +157,7 @@ def test_any_number_of_frames_fits_any_batch_of_the_model(write_model, batch):
         Frame(index, image=np.full((64, 64, 3), 20 * index, np.uint8)) for index in range(1, 8)
     ]
     session = detector.open(SourceInfo(name="any", frame_count=7))
-        answers = session.push(frames) + session.finish()
+    answers = session.push(frames) + session.finish()
     assert [frame.index for frame, _ in answers] == list(range(1, 8))
     scores = [found.scores[0] for _, found in answers]
     assert scores == pytest.approx([(0.8 + 0.02 * i) * 0.5 for i in range(1, 8)], abs=1e-5)
