@@ -1,0 +1,105 @@
+"""Where and how a torch network runs: device, precision, memory layout, batches that fit."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+from faimtrack.detectors.config import Device, TorchConfig
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+_LOG = logging.getLogger(__name__)
+
+
+def choose_device(wanted: Device) -> torch.device:
+    """The device for `wanted`.
+
+    Raises:
+        ValueError: It is not on this machine.
+    """
+    has_mps = torch.backends.mps.is_available()
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu")
+    if wanted == "cuda" and not torch.cuda.is_available():
+        reason = "no GPU is visible" if torch.version.cuda else "this torch is built without CUDA"
+        raise ValueError(f"device: expected auto or cpu, got cuda: {reason}")
+    if wanted == "mps" and not has_mps:
+        raise ValueError("device: expected auto or cpu, got mps: there is no Metal here")
+    return torch.device(wanted)
+
+
+def prepare(network: nn.Module, config: TorchConfig) -> nn.Module:
+    """The network as the configuration wants it to run: evaluating, without gradients.
+
+    Args:
+        network: It is moved and converted in place; what comes back is called.
+        config: Device, precision, layout, compilation.
+
+    Raises:
+        ValueError: The device is not there, or half precision is asked for on a CPU.
+    """
+    device = choose_device(config.device)
+    if config.precision == "half" and device.type == "cpu":
+        raise ValueError("precision: expected full on a CPU, got half")
+    network.eval().requires_grad_(False)
+    network.to(device=device, dtype=torch.half if config.precision == "half" else None)
+    if config.channels_last:
+        network.to(memory_format=torch.channels_last)
+    return torch.compile(network) if config.compile else network
+
+
+def run_in_batches(
+    run: Callable[[Sequence[Item]], Sequence[Answer]], items: Sequence[Item], batch_size: int
+) -> list[Answer]:
+    """Run a network on batches; where the GPU's memory is too small, on smaller ones.
+
+    A batch that does not fit is halved, until one item does not fit; the log says so.
+
+    Args:
+        run: From a batch to an answer an item.
+        items: All of them.
+        batch_size: Most items in one call.
+
+    Raises:
+        MemoryError: Not even one item fits.
+    """
+    answers: list[Answer] = []
+    while len(answers) < len(items):
+        batch = items[len(answers) : len(answers) + batch_size]
+        try:
+            answers += run(batch)
+            continue
+        except torch.OutOfMemoryError:
+            if len(batch) == 1:
+                raise MemoryError(
+                    "the GPU's memory is too small for one frame: expected a smaller input, half "
+                    "precision, or device=cpu"
+                ) from None
+        # Outside of the handler: the error's traceback holds the tensors that did not fit.
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        batch_size = len(batch) // 2
+        _LOG.warning(
+            "the GPU's memory is too small for %d frames: trying %d", len(batch), batch_size
+        )
+    return answers
+
+
+def describe_device(device: torch.device) -> str:
+    """What a person calls it, such as ``NVIDIA H100``."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def input_like(network: nn.Module, images: Any) -> torch.Tensor:
+    """Numpy images `(N, 3, H, W)` as the network's input: its device and its kind of floats."""
+    weight = next(network.parameters())
+    tensor = torch.from_numpy(images)
+    if weight.device.type == "cuda":
+        tensor = tensor.pin_memory()
+    return tensor.to(weight.device, non_blocking=True).to(weight.dtype)
