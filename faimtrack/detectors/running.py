@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import nn
@@ -54,46 +54,41 @@ def prepare(network: nn.Module, config: TorchConfig) -> nn.Module:
     return torch.compile(network) if config.compile else network
 
 
-def run_in_batches(
-    run: Callable[[Sequence[Item]], Sequence[Answer]], items: Sequence[Item], batch_size: int
-) -> list[Answer]:
-    """Run a network on batches; where the GPU's memory is too small, on smaller ones.
+class BatchRunner(Generic[Item, Answer]):
+    """Runs a network on batches; where the GPU's memory is too small, on smaller ones."""
 
-    A batch that does not fit is halved, until one item does not fit; the log says so.
+    def __init__(self, run: Callable[[Sequence[Item]], Sequence[Answer]]) -> None:
+        """Call `run` with a batch; it gives an answer an item."""
+        self._run = run
+        self._fitting: int | None = None
 
-    Args:
-        run: From a batch to an answer an item.
-        items: All of them.
-        batch_size: Most items in one call.
+    def __call__(self, items: Sequence[Item], batch_size: int) -> list[Answer]:
+        """Answers of all items, at most `batch_size` in one call.
 
-    Raises:
-        MemoryError: Not even one item fits.
-    """
-    answers: list[Answer] = []
-    while len(answers) < len(items):
-        batch = items[len(answers) : len(answers) + batch_size]
-        try:
-            answers += run(batch)
-            continue
-        except torch.OutOfMemoryError:
-            if len(batch) == 1:
-                raise MemoryError(
-                    "the GPU's memory is too small for one frame: expected a smaller input, half "
-                    "precision, or device=cpu"
-                ) from None
-        # Outside of the handler: the error's traceback holds the tensors that did not fit.
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        batch_size = len(batch) // 2
-        _LOG.warning(
-            "the GPU's memory is too small for %d frames: trying %d", len(batch), batch_size
-        )
-    return answers
+        A batch that does not fit is halved, and so are those of later calls; the log says so.
 
-
-def describe_device(device: torch.device) -> str:
-    """What a person calls it, such as ``NVIDIA H100``."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+        Raises:
+            MemoryError: Not even one item fits.
+        """
+        size = min(batch_size, self._fitting or batch_size)
+        answers: list[Answer] = []
+        while len(answers) < len(items):
+            batch = items[len(answers) : len(answers) + size]
+            try:
+                answers += self._run(batch)
+                continue
+            except torch.OutOfMemoryError:
+                if len(batch) == 1:
+                    raise MemoryError(
+                        "the GPU's memory is too small for one frame: expected a smaller input, "
+                        "precision=half or device=cpu"
+                    ) from None
+            # Outside of the handler: the error's traceback holds the tensors that did not fit.
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            size = self._fitting = len(batch) // 2
+            _LOG.warning("%d frames do not fit the GPU's memory: trying %d", len(batch), size)
+        return answers
 
 
 def input_like(network: nn.Module, images: Any) -> torch.Tensor:
