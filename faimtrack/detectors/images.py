@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from faimtrack.detectors.coco import COCO_CLASS_NAMES
 from faimtrack.structures import Detections, Frame, SourceInfo
 
 _GPU_BATCH = 8
@@ -66,6 +68,29 @@ def session_batch_size(wanted: int | None, *, on_gpu: bool, info: SourceInfo | N
         return wanted
     is_live = info is not None and info.frame_count is None
     return _GPU_BATCH if on_gpu and not is_live else 1
+
+
+def name_classes(
+    count: int, class_names: Sequence[str] | None, where: str | os.PathLike[str]
+) -> tuple[str, ...]:
+    """Names for a network's classes: the given ones, COCO's for 80 classes, `person` for one.
+
+    Args:
+        count: Classes of the network.
+        class_names: Names, or None.
+        where: The network's file, for the message.
+
+    Raises:
+        ValueError: There are more or fewer names than classes.
+    """
+    known = {len(COCO_CLASS_NAMES): COCO_CLASS_NAMES, 1: ("person",)}
+    names = known.get(count, ()) if class_names is None else tuple(class_names)
+    if len(names) != count:
+        raise ValueError(
+            f"{os.fspath(where)}: expected {count} class names, as the network has classes, "
+            f"got {len(names)}"
+        )
+    return names
 
 
 def class_numbers(

@@ -10,9 +10,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from faimtrack.detectors.coco import COCO_CLASS_NAMES
 from faimtrack.detectors.config import Device
-from faimtrack.detectors.images import ImageSession, class_numbers, session_batch_size
+from faimtrack.detectors.images import (
+    ImageSession,
+    class_numbers,
+    name_classes,
+    session_batch_size,
+)
 from faimtrack.detectors.yolox.config import YoloxOnnxConfig
 from faimtrack.detectors.yolox.letterbox import STRIDES, anchor_grid, fill_input
 from faimtrack.detectors.yolox.reading import Grid, read_rows
@@ -68,7 +72,7 @@ class YoloxOnnxDetector:
         )
         output = self._probe()
         self._grid = self._anchors(output)
-        self.class_names = self._name_classes(output.shape[2] - 5, class_names)
+        self.class_names = name_classes(output.shape[2] - 5, class_names, self.model.path)
         self._kept_classes = class_numbers(classes, self.class_names)
         decoded = self.config.decoded
         self._is_decoded = _looks_decoded(output, self._grid[0]) if decoded is None else decoded
@@ -154,16 +158,6 @@ class YoloxOnnxDetector:
             f"{self.model.path}: expected {len(anchor_grid(self._size, STRIDES)[0])} anchors "
             f"of a YOLOX with {self._size[0]} x {self._size[1]} input, got {output.shape[1]}"
         )
-
-    def _name_classes(self, count: int, class_names: Sequence[str] | None) -> tuple[str, ...]:
-        known = {len(COCO_CLASS_NAMES): COCO_CLASS_NAMES, 1: ("person",)}
-        names = known.get(count, ()) if class_names is None else tuple(class_names)
-        if len(names) != count:
-            raise ValueError(
-                f"{self.model.path}: expected {count} class names, as the model has classes, "
-                f"got {len(names)}"
-            )
-        return names
 
 
 def _looks_decoded(output: NDArray[np.float32], corners: NDArray[np.float64]) -> bool:
