@@ -30,6 +30,8 @@ FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # DESIGN.md: detectors may use masks' store of run lengths.
 ALLOWED_BESIDE = {("detectors", "masks")}
 TORCH_ROOMS = ("detectors", "training", "masks")
+# Here torch may be imported inside functions: the base install lists and fetches weights.
+LATE_TORCH_ROOMS = ("weights",)
 
 
 def modules():
@@ -43,9 +45,10 @@ def room_of(module):
     return parts[1] if len(parts) > 1 else "faimtrack"
 
 
-def imports_of(path):
-    """Names of all modules that a file imports, anywhere in it, and the lines."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+def imports_of(path, *, at_the_top=False):
+    """Names of all modules that a file imports, anywhere in it or at its top, and the lines."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in tree.body if at_the_top else ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name, node.lineno
@@ -94,24 +97,32 @@ def test_the_rule_itself_knows_up_from_down():
     assert not may_import("trackers", "detectors")
 
 
+def names_torch(path, *, at_the_top):
+    return any(
+        imported.partition(".")[0] in {"torch", "torchvision", "lightning"}
+        for imported, _ in imports_of(path, at_the_top=at_the_top)
+    )
+
+
 def test_torch_is_named_only_where_networks_live():
-    named = {
-        module
-        for module, path in MODULES.items()
-        for imported, _ in imports_of(path)
-        if imported.partition(".")[0] in {"torch", "torchvision", "lightning"}
+    rooms = {
+        room_of(name) for name, path in MODULES.items() if names_torch(path, at_the_top=False)
     }
-    assert {room_of(module) for module in named} <= set(TORCH_ROOMS)
+    assert rooms <= {*TORCH_ROOMS, *LATE_TORCH_ROOMS}
+
+
+def test_weights_import_torch_only_when_they_need_it():
+    late = {name: path for name, path in MODULES.items() if room_of(name) in LATE_TORCH_ROOMS}
+    assert not [name for name, path in late.items() if names_torch(path, at_the_top=True)]
 
 
 def test_the_base_install_imports_every_module_that_does_not_name_torch_without_torch():
-    names_torch = {
-        module
-        for module, path in MODULES.items()
-        for imported, _ in imports_of(path)
-        if imported.partition(".")[0] in {"torch", "torchvision", "lightning"}
-    }
-    names = [name for name in MODULES if name not in names_torch and name != "faimtrack.__main__"]
+    names = [
+        name
+        for name, path in MODULES.items()
+        if name != "faimtrack.__main__"
+        and (room_of(name) in LATE_TORCH_ROOMS or not names_torch(path, at_the_top=False))
+    ]
     code = (
         "import importlib, sys\n"
         "for name in sys.argv[1:]: importlib.import_module(name)\n"
