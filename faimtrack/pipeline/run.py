@@ -208,6 +208,7 @@ class _Run:
     def track(self, answers: Iterable[Detected]) -> Iterator[Tracked]:
         for frame, detections in answers:
             tracks = self._timed("track", self._tracker.update, detections, frame)
+            frame.features = None  # far bigger than its pixels, and nobody asks for them later
             yield frame, detections, tracks
 
     def write(self, results: Iterable[Tracked]) -> None:

@@ -295,6 +295,35 @@ def test_a_detector_that_loses_or_repeats_frames_is_an_error(answers, message, o
         run_pipeline(FakeSource(), FakeDetector(answers=answers), FakeTracker(), overlap=overlap)
 
 
+def test_few_features_are_in_memory_and_none_behind_the_tracker():
+    alive = Alive()
+
+    class Keeping(FakeSession):
+        def _answer(self, frame):
+            frame.features = np.zeros(3)
+            alive.watch(frame.features)
+            return super()._answer(frame)
+
+    class Detector(FakeDetector):
+        def open(self, info):
+            return Keeping(self)
+
+    class Looking(FakeTracker):
+        def update(self, detections, frame=None):
+            assert frame.features is not None
+            return super().update(detections, frame)
+
+    class Sink(FakeSink):
+        def write(self, frame, detections, tracks):
+            assert frame.features is None
+            super().write(frame, detections, tracks)
+
+    tracker = Looking(delay_s=0.002)
+    run_pipeline(FakeSource(100), Detector(), tracker, [Sink()], queue_frames=2)
+    # What waits for the tracker, and one in the hands of the stages beside it.
+    assert 2 <= alive.most <= 2 + 2
+
+
 @pytest.mark.parametrize("late", [0, 3])
 def test_few_pictures_are_in_memory_however_slow_the_end_is(late):
     alive = Alive()
