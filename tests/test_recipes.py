@@ -2,6 +2,7 @@ import dataclasses
 
 import pytest
 
+from faimtrack.detectors.config import DetectorConfig
 from faimtrack.recipes import read_recipe_tree, recipe_names, resolve_recipe
 from faimtrack.recipes.values import nearest, parse_text, parse_value
 from faimtrack.trackers import ByteTrackConfig, OcSortConfig, SortConfig
@@ -147,10 +148,10 @@ def test_a_bare_key_of_two_blocks_must_be_spelled_out(monkeypatch):
     from faimtrack.recipes import recipe as module
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
-    class Twin(module.YoloxOnnxConfig):
+    class Twin(DetectorConfig):
         track_threshold: float = 0.5
 
-    monkeypatch.setattr(module, "YoloxOnnxConfig", Twin)
+    monkeypatch.setattr(module, "config_class_of", lambda weights: Twin)
     with pytest.raises(
         ValueError, match=r"one of tracker\.track_threshold, detector\.track_threshold"
     ):

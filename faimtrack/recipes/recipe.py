@@ -6,10 +6,12 @@ import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from faimtrack.config import PresetConfig
-from faimtrack.detectors.yolox.config import YoloxOnnxConfig
+from faimtrack.detectors.config import DetectorConfig
+from faimtrack.detectors.families import config_class_of
 from faimtrack.motfile import Numbering, SplitName
 from faimtrack.recipes.values import (
     build_config,
@@ -51,20 +53,26 @@ class Recipe:
     Attributes:
         tracker_name: As in `faimtrack trackers`.
         tracker: The tracker's configuration.
-        detector: The configuration of the ONNX detector, if one runs.
+        weights: The detector's name or file; None if detections come from elsewhere.
+        detector: The detector's configuration; of no meaning without `weights`.
         settings: Split, numbering and what is tracked.
     """
 
     tracker_name: str
     tracker: PresetConfig
-    detector: YoloxOnnxConfig
+    weights: str | None
+    detector: DetectorConfig
     settings: RunSettings
 
     def tree(self) -> dict[str, Any]:
-        """All settings as plain values, as a recipe file would write them."""
+        """All settings as plain values, as a recipe file would write them.
+
+        Of a file of weights only the last part of its path is told.
+        """
+        weights = None if self.weights is None else Path(self.weights).name
         return {
             "tracker": {"name": self.tracker_name, **dataclasses.asdict(self.tracker)},
-            "detector": dataclasses.asdict(self.detector),
+            "detector": {"weights": weights, **dataclasses.asdict(self.detector)},
             **{name: _plain(value) for name, value in dataclasses.asdict(self.settings).items()},
         }
 
@@ -77,18 +85,20 @@ def resolve_recipe(
     recipe: str | os.PathLike[str] | None = None,
     *,
     tracker: str | None = None,
+    detector: str | None = None,
     settings: Mapping[str, Any] | None = None,
     overrides: Sequence[str] = (),
 ) -> Recipe:
     """Put a recipe together; what comes later wins.
 
-    The order is: defaults, the tracker's preset, the recipe, `tracker` and `settings`,
+    The order is: defaults, the preset, the recipe, `tracker`, `detector` and `settings`,
     `overrides`. A preset is applied first whoever names it, so that a single parameter beside it
     stands.
 
     Args:
         recipe: A YAML file or the name of a shipped recipe.
         tracker: Name of a tracker; another one than the recipe's starts from its own defaults.
+        detector: Name or file of a detector's weights; which settings it has depends on them.
         settings: Values of `RunSettings`; those that are None are left alone.
         overrides: ``key=value`` as typed: dotted keys, or bare ones while they are unique.
 
@@ -103,18 +113,24 @@ def resolve_recipe(
             tree[block] = {}
         if not isinstance(tree[block], dict):
             raise ValueError(f"{where}{block}: expected a mapping, got {tree[block]!r}")
-    naming = {"tracker.name", "name"}  # the bare key too, before the keys of a tracker are known
-    named = [text.partition("=")[2].strip() for text in overrides if _key(text) in naming]
-    wanted = named[-1] if named else tracker
+    # Which keys there are depends on these two; their bare keys are known before.
+    wanted = _last(overrides, {"tracker.name", "name"}) or tracker
     if wanted is not None:
         tree = merged(tree, {"tracker": {"name": wanted}})
+    detector = _last(overrides, {"detector.weights", "weights"}) or detector
+    if detector is not None:
+        tree = merged(tree, {"detector": {"weights": detector}})
     name = tree["tracker"].get("name", DEFAULT_TRACKER)
     if name not in tracker_names():
         raise ValueError(
             f"{where}tracker: expected {', '.join(tracker_names())}, got {name!r}; "
             f"the nearest is {nearest(str(name), tracker_names())}"
         )
-    schema = _Schema(tracker_entry(name).config_class)
+    weights = tree["detector"].get("weights")
+    schema = _Schema(
+        tracker_entry(name).config_class,
+        config_class_of(weights if isinstance(weights, str) else None),
+    )
     values = schema.from_tree(where, tree)
     for key, value in (settings or {}).items():
         if value is not None:
@@ -123,6 +139,12 @@ def resolve_recipe(
         key = schema.find(_key(text))
         values[key] = parse_text(key, text.partition("=")[2].strip(), schema.types[key])
     return schema.build(name, values)
+
+
+def _last(overrides: Sequence[str], keys: set[str]) -> str | None:
+    """The value of the last override of one of these keys; None without any."""
+    values = [text.partition("=")[2].strip() for text in overrides if _key(text) in keys]
+    return values[-1] if values else None
 
 
 def _key(override: str) -> str:
@@ -135,12 +157,19 @@ def _key(override: str) -> str:
 class _Schema:
     """Every key that a recipe with a certain tracker may have, dotted, and its type."""
 
-    def __init__(self, tracker_config: type[PresetConfig]) -> None:
-        self._tracker_config = tracker_config
-        self.types: dict[str, Any] = {"tracker.name": str, "tracker.preset": str}
+    def __init__(
+        self, tracker_config: type[PresetConfig], detector_config: type[DetectorConfig]
+    ) -> None:
+        self._configs = {"tracker": tracker_config, "detector": detector_config}
+        self.types: dict[str, Any] = {
+            "tracker.name": str,
+            "tracker.preset": str,
+            "detector.weights": str | None,
+            "detector.preset": str,
+        }
         for prefix, config_class in (
             ("tracker.", tracker_config),
-            ("detector.", YoloxOnnxConfig),
+            ("detector.", detector_config),
             ("", RunSettings),
         ):
             for name, expected in field_types(config_class).items():
@@ -150,6 +179,8 @@ class _Schema:
         """The full key for one that may be bare."""
         if key in self.types:
             return key
+        if key == "preset":  # who names no block means the tracker, which has many
+            return "tracker.preset"
         found = [known for known in self.types if known.rpartition(".")[2] == key]
         if len(found) > 1:
             raise ValueError(f"{key}: expected one of {', '.join(found)}, got a name of several")
@@ -183,14 +214,19 @@ class _Schema:
             block, _, bare = key.rpartition(".")
             blocks[block][bare] = value
         blocks["tracker"].pop("name", None)
-        preset = blocks["tracker"].pop("preset", "default")
-        try:
-            base = self._tracker_config.preset(preset)
-        except ValueError as error:
-            raise ValueError(f"tracker.{error}") from None
         return Recipe(
             tracker_name=name,
-            tracker=build_config("tracker", base, blocks["tracker"]),
-            detector=build_config("detector", YoloxOnnxConfig(), blocks["detector"]),
+            weights=blocks["detector"].pop("weights", None),
+            tracker=self._block("tracker", blocks["tracker"]),
+            detector=self._block("detector", blocks["detector"]),
             settings=build_config("", RunSettings(), blocks[""]),
         )
+
+    def _block(self, block: str, values: dict[str, Any]) -> Any:
+        """The configuration of a block: its preset, and single values over it."""
+        preset = values.pop("preset", "default")
+        try:
+            base = self._configs[block].preset(preset)
+        except ValueError as error:
+            raise ValueError(f"{block}.{error}") from None
+        return build_config(block, base, values)

@@ -15,7 +15,7 @@ _SHIPPED = Path(__file__).parent
 _SUFFIXES = (".yaml", ".yml")
 
 
-class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML carries no types
+class _Loader(yaml.SafeLoader):
     """Safe YAML that refuses a key given twice instead of forgetting the first."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
