@@ -1,0 +1,121 @@
+"""A YOLOX in torch as a detector: frames in, boxes in pixels of the frames out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from faimtrack.detectors.images import ImageSession, class_numbers, session_batch_size
+from faimtrack.detectors.running import BatchRunner, input_like, prepare
+from faimtrack.detectors.yolox.checkpoint import LoadedYolox, load_yolox
+from faimtrack.detectors.yolox.config import YoloxConfig
+from faimtrack.detectors.yolox.folding import fold_batch_norm
+from faimtrack.detectors.yolox.letterbox import fill_input
+from faimtrack.detectors.yolox.reading import read_rows
+from faimtrack.structures import Detections, Frame, Image, SourceInfo
+from faimtrack.weights.files import read_checkpoint
+
+
+class YoloxDetector:
+    """A YOLOX of any size and any number of classes.
+
+    Attributes:
+        class_names: What the class ids mean: all classes of the network, whatever is filtered.
+        config: The parameters.
+        network: As it runs: its batch norms are merged into its convolutions.
+        input_size: Height and width in pixels that images are scaled into.
+        input_convention: `current` or `legacy`.
+    """
+
+    def __init__(
+        self,
+        weights: str | os.PathLike[str] | LoadedYolox,
+        config: YoloxConfig | None = None,
+        *,
+        class_names: Sequence[str] | None = None,
+        classes: Sequence[str] | None = None,
+        **parameters: Any,
+    ) -> None:
+        """Load a network.
+
+        Args:
+            weights: A checkpoint of YOLOX, ByteTrack, YOLOV or faimtrack, or what `load_yolox`
+                made of one.
+            config: The parameters; None takes the defaults.
+            class_names: Names of the network's classes; None takes those in the file, else COCO's
+                if there are 80, and `person` if there is one.
+            classes: Which of them to keep; None keeps all.
+            parameters: Single parameters by name, over those in `config`.
+
+        Raises:
+            ValueError: The file holds no YOLOX, a class name is unknown, or the device is not
+                there.
+            OSError: The file cannot be read.
+        """
+        self.config = config = replace(config or YoloxConfig(), **parameters)
+        loaded = weights
+        if not isinstance(loaded, LoadedYolox):
+            loaded = load_yolox(read_checkpoint(loaded))
+        self.class_names = loaded.name_classes(class_names)
+        self._kept_classes = class_numbers(classes, self.class_names)
+        self.input_size = (
+            config.input_height or loaded.input_size[0],
+            config.input_width or loaded.input_size[1],
+        )
+        if self.input_size[0] % 32 or self.input_size[1] % 32:
+            raise ValueError(
+                "input_height and input_width: expected multiples of 32, got "
+                f"{self.input_size[0]} and {self.input_size[1]}"
+            )
+        self.input_convention = (
+            loaded.input_convention or "current"
+            if config.input_convention == "auto"
+            else config.input_convention
+        )
+        self.network = prepare(fold_batch_norm(loaded.network), config)
+        self._on_gpu = next(self.network.parameters()).device.type != "cpu"
+        self._run = BatchRunner(self._detect_batch)
+
+    def open(self, info: SourceInfo) -> ImageSession:
+        """Begin a sequence; nothing is remembered from one to the next."""
+        return ImageSession(self, self._frames_a_call(info))
+
+    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+        """Detections of each frame, the highest score first.
+
+        Raises:
+            ValueError: A frame's image cannot be decoded, or the network gives no finite number.
+            OSError: A frame's image cannot be read.
+            MemoryError: The GPU's memory is too small for one frame.
+        """
+        return self._run(frames, self._frames_a_call(None))
+
+    def _frames_a_call(self, info: SourceInfo | None) -> int:
+        return session_batch_size(self.config.batch_size, on_gpu=self._on_gpu, info=info)
+
+    def _detect_batch(self, frames: Sequence[Frame]) -> list[Detections]:
+        images = [frame.image for frame in frames]
+        batch = np.empty((len(images), 3, *self.input_size), np.float32)
+        ratios = [
+            fill_input(image, self.input_convention, out)
+            for image, out in zip(images, batch, strict=True)
+        ]
+        with torch.inference_mode():
+            rows = self.network(input_like(self.network, batch)).rows().cpu().numpy()
+        return list(map(self._read, rows, ratios, images))
+
+    def _read(self, rows: NDArray[np.float32], ratio: float, image: Image) -> Detections:
+        return read_rows(
+            rows,
+            self.config,
+            ratio=ratio,
+            size=(image.shape[0], image.shape[1]),
+            class_names=self.class_names,
+            kept_classes=self._kept_classes,
+        )
