@@ -9,7 +9,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from types import TracebackType
+from typing import IO, BinaryIO
 
 if sys.platform != "win32":
     import fcntl
@@ -113,6 +114,108 @@ def open_alone(path: str | os.PathLike[str]) -> IO[str]:
             ) from None
         except BaseException:
             file.close()
+            raise
+
+
+class PartialFile:
+    """A file that grows for as long as it takes, and gets its name when it is whole.
+
+    While it is written it is called ``NAME.partial``; when the `with` block ends well it gets its
+    name. After an error, or a kill, the partial file stays up to what was kept last. A second
+    writer of the same file is refused, for their bytes would mix.
+
+    Attributes:
+        path: Where the whole file will be.
+        partial_path: Where it is until then.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.partial_path = self.path.with_name(f"{self.path.name}.partial")
+        self._file: IO[str] | None = None
+        self._kept_bytes: int | None = None
+
+    def __enter__(self) -> PartialFile:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = open_alone(self.partial_path)
+        self._kept_bytes = None
+        return self
+
+    @property
+    def stream(self) -> BinaryIO:
+        """For who writes bytes; `keep` then says up to where they make sense."""
+        return self._open.buffer  # type: ignore[attr-defined, no-any-return]
+
+    @property
+    def _open(self) -> IO[str]:
+        assert self._file is not None, "used outside of its with block"
+        return self._file
+
+    def write(self, text: str) -> None:
+        """Append ASCII text; it is on its way to the disk when this returns.
+
+        Raises:
+            OSError: There is no room.
+        """
+        try:
+            self._open.write(text)
+            self._open.flush()
+        except OSError as error:
+            name_error(error, self.partial_path)
+            raise
+
+    def keep(self) -> None:
+        """Say that all up to here is whole: after an error the file is cut off here.
+
+        Nothing stays of a file of which nothing was kept.
+        """
+        self._kept_bytes = os.fstat(self._open.fileno()).st_size
+
+    def cut(self) -> None:
+        """Take away what was written after the last `keep`."""
+        os.truncate(self._open.fileno(), self._kept_bytes or 0)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        file, self._file = self._open, None
+        # A second handle keeps the claim until all is done; Windows, which renames no open file,
+        # knows no claims either.
+        claim = None if sys.platform == "win32" else os.dup(file.fileno())
+        try:
+            self._finish(error, file)
+        except OSError as failure:
+            name_error(failure, self.partial_path)
+            raise
+        finally:
+            if claim is not None:
+                os.close(claim)
+
+    def _finish(self, error: BaseException | None, file: IO[str]) -> None:
+        """Close the file; give it its name, or keep what is whole."""
+        try:
+            if error is None:
+                file.flush()
+                os.fsync(file.fileno())
+        finally:
+            _close_quietly_after(error, file)
+        if error is None:
+            self.partial_path.replace(self.path)
+        elif self._kept_bytes is None:
+            self.partial_path.unlink(missing_ok=True)
+        else:
+            os.truncate(self.partial_path, self._kept_bytes)
+
+
+def _close_quietly_after(error: BaseException | None, file: IO[str]) -> None:
+    """Close; on a full disk closing fails once more, which is no news after an error."""
+    try:
+        file.close()
+    except OSError:
+        if error is None:
             raise
 
 

@@ -16,6 +16,7 @@ from faimtrack.atomic import atomic_file
 
 FORMAT_VERSION = 1
 _HASH_BLOCK_BYTES = 1 << 20
+_OF_THE_OUTPUT = ("contents", "output_sha256")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,8 @@ class Provenance:
         split: Which part of the sequence; None if that means nothing here.
         numbering: `kept` or `from-1`; None if that means nothing here.
         mode: `online` if each frame's answer knew nothing of later frames.
+        contents: What the output says of itself, for its readers, such as names of classes; known
+            when it is whole.
         output_sha256: Of the output itself; filled in by `write_provenance`.
         version: Of faimtrack.
         format_version: Of this record.
@@ -48,19 +51,21 @@ class Provenance:
     split: str | None = None
     numbering: str | None = None
     mode: Literal["online", "offline"] | None = None
+    contents: Mapping[str, Any] = field(default_factory=dict)
     output_sha256: str | None = None
     version: str = faimtrack.__version__
     format_version: int = FORMAT_VERSION
 
     def differences(self, other: Provenance) -> list[str]:
-        """The names of all that differs, dotted; what the outputs hash to is left aside."""
+        """The names of all that differs, dotted; what the outputs are is left aside."""
         mine, others = _flat(self), _flat(other)
         names = sorted(mine.keys() | others.keys())
         nothing = object()
         return [
             name
             for name in names
-            if name != "output_sha256" and mine.get(name, nothing) != others.get(name, nothing)
+            if name.partition(".")[0] not in _OF_THE_OUTPUT
+            and mine.get(name, nothing) != others.get(name, nothing)
         ]
 
 
@@ -81,6 +86,8 @@ def _flat(record: Provenance) -> dict[str, Any]:
 
 def _to_json(record: Provenance) -> str:
     tree = {f.name: getattr(record, f.name) for f in dataclasses.fields(record)}
+    if not record.contents:
+        del tree["contents"]
     return json.dumps(tree, indent=2, sort_keys=True, allow_nan=False, default=_plain) + "\n"
 
 

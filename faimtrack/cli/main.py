@@ -37,10 +37,16 @@ _VERBS = {
     "track": _Verb(
         "faimtrack.cli.track", "track", "Track sequences, videos, images, cameras and streams."
     ),
+    "detect": _Verb(
+        "faimtrack.cli.detect", "detect", "Find objects, and write them to track from later."
+    ),
     "eval": _Verb("faimtrack.cli.eval", "evaluate", "Score tracks: HOTA, CLEAR and Identity."),
     "crowd": _Verb("faimtrack.cli.crowd", "crowd", "Make a synthetic crowd in MOT20 layout."),
     "trackers": _Verb(
         "faimtrack.cli.trackers", "trackers", "List trackers with every parameter and its meaning."
+    ),
+    "weights": _Verb(
+        "faimtrack.cli.weights", "weights", "List, fetch, add and check weights of networks."
     ),
 }
 
@@ -70,6 +76,8 @@ class _LazyGroup(TyperGroup):
 def _load(name: str) -> Any:
     verb = _VERBS[name]
     function = getattr(importlib.import_module(verb.module), verb.function)
+    if isinstance(function, typer.Typer):  # it has verbs of its own
+        return typer.main.get_command(function)
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command(
         name,
@@ -186,6 +194,12 @@ def _describe(error: BaseException) -> str:
     if isinstance(error, ImportError) and not isinstance(error, ModuleNotFoundError):
         # Such as cv2 in a container without libGL.
         return f"{error.name or 'a library'} cannot be loaded: {' '.join(str(error).split())}"
+    if isinstance(error, ModuleNotFoundError) and error.name in (
+        "torch",
+        "torchvision",
+        "safetensors",
+    ):
+        return f"{error.name} is not installed: pip install 'faimtrack[torch]' brings it"
     if isinstance(error, ModuleNotFoundError):
         return f"{error.name} is not installed: pip install faimtrack brings all it needs"
     text = describe_error(error)

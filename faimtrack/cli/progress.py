@@ -106,7 +106,9 @@ def _ending(outcome: SequenceOutcome) -> str:
     if summary is None:
         return "finished before; kept"
     speed = summary.frames / summary.seconds if summary.seconds else 0.0
-    return f"{summary.frames:,} frames, {summary.tracks:,} tracks, {speed:,.1f} frames/s"
+    product = outcome.task.product
+    count = summary.detections if product == "detections" else summary.tracks
+    return f"{summary.frames:,} frames, {count:,} {product}, {speed:,.1f} frames/s"
 
 
 def show_outcomes(outcomes: Sequence[SequenceOutcome], output: Path) -> int:
@@ -126,9 +128,9 @@ def show_outcomes(outcomes: Sequence[SequenceOutcome], output: Path) -> int:
             file=sys.stderr,
         )
     if done:
-        videos = [outcome.task.video for outcome in done if outcome.task.video is not None]
+        videos = [path for outcome in done for path in outcome.task.outputs[1:]]
         what = done[0].task.output if len(done) == 1 else f"{len(done)} files in {output}"
-        print(f"tracks: {what}")
+        print(f"{done[0].task.product}: {what}")
         if videos:
             where = videos[0] if len(videos) == 1 else f"{len(videos)} files in {videos[0].parent}"
             print(f"video: {where}")

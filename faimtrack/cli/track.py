@@ -8,10 +8,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from faimtrack.cli.progress import SequenceProgress, show_outcomes
+from faimtrack.cli.running import class_names, existing_outputs, run_and_show
 from faimtrack.motfile import Numbering, SplitName
-from faimtrack.pipeline import plan_tasks, track_sequences
-from faimtrack.pipeline.inputs import Existing
+from faimtrack.pipeline import plan_tasks
 from faimtrack.recipes import resolve_recipe
 
 DEFAULT_OUTPUT = Path("faimtrack-results")
@@ -103,15 +102,13 @@ def track(
     Writes OUTPUT/<sequence>.txt in MOTChallenge format, each with a sidecar that says how it was
     made. A sequence that fails is reported and the others go on; --resume does the rest later.
     """
-    if resume and overwrite:
-        raise typer.BadParameter("expected either --resume or --overwrite, got both")
+    existing = existing_outputs(resume=resume, overwrite=overwrite)
     resolved = resolve_recipe(
         recipe,
         tracker=tracker,
-        settings={"classes": _names(classes), "split": split, "numbering": numbering},
+        settings={"classes": class_names(classes), "split": split, "numbering": numbering},
         overrides=overrides or (),
     )
-    existing: Existing = "resume" if resume else "overwrite" if overwrite else "refuse"
     tasks = plan_tasks(
         sources,
         resolved,
@@ -122,25 +119,7 @@ def track(
         existing=existing,
         allow_empty=allow_empty,
     )
-    with SequenceProgress([task.name for task in tasks]) as progress:
-        outcomes = []
-        try:
-            for outcome in track_sequences(tasks, jobs=jobs, report=progress.report):
-                progress.finish(outcome)
-                outcomes.append(outcome)
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt("--resume does the rest") from None
-    raise typer.Exit(show_outcomes(outcomes, output))
+    raise typer.Exit(run_and_show(tasks, output, jobs=jobs))
 
 
 track.command_class = _TrackCommand  # type: ignore[attr-defined]
-
-
-def _names(text: str | None) -> tuple[str, ...] | None:
-    """Names between commas."""
-    if text is None:
-        return None
-    names = tuple(name.strip() for name in text.split(","))
-    if not all(names):
-        raise typer.BadParameter(f"--classes {text!r}: expected names between commas")
-    return names

@@ -1,13 +1,16 @@
 """Source → detector → tracker → sinks: one sequence, or many with several at a time."""
 
-from faimtrack.pipeline.inputs import SequenceTask
-from faimtrack.pipeline.many import SequenceOutcome, track_sequences
-from faimtrack.pipeline.plan import plan_tasks
+from faimtrack.pipeline.detecting import detect_sequence
+from faimtrack.pipeline.many import SequenceOutcome, run_task, run_tasks
+from faimtrack.pipeline.plan import plan_detection, plan_tasks
 from faimtrack.pipeline.run import PipelineSummary, Sink, Source, run_pipeline
-from faimtrack.pipeline.sequence import SequenceResult, SequenceStopped, track_sequence
+from faimtrack.pipeline.sequence import SequenceResult, SequenceStopped
 from faimtrack.pipeline.sinks import TrackFile, TrackVideo
+from faimtrack.pipeline.tasks import DetectionTask, SequenceTask, Task
+from faimtrack.pipeline.tracking import track_sequence
 
 __all__ = [
+    "DetectionTask",
     "PipelineSummary",
     "SequenceOutcome",
     "SequenceResult",
@@ -15,10 +18,14 @@ __all__ = [
     "SequenceTask",
     "Sink",
     "Source",
+    "Task",
     "TrackFile",
     "TrackVideo",
+    "detect_sequence",
+    "plan_detection",
     "plan_tasks",
     "run_pipeline",
+    "run_task",
+    "run_tasks",
     "track_sequence",
-    "track_sequences",
 ]

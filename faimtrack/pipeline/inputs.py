@@ -1,53 +1,20 @@
-"""What goes into one sequence's run: its task, its detector, and the hashes of all it reads."""
+"""What goes into one sequence's run: its detector, and the hashes of all it reads."""
 
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from faimtrack.detectors.recorded import RecordedDetections
 from faimtrack.detectors.session import Detector
-from faimtrack.motfile import read_mot
+from faimtrack.motfile import Numbering, read_mot
+from faimtrack.pipeline.tasks import DetectionTask, SequenceTask, Task
 from faimtrack.provenance import Provenance, file_sha256, files_sha256
-from faimtrack.recipes import Recipe
 from faimtrack.video import FrameSource
 from faimtrack.video.images import ImageFiles, MotSequence
 
-Existing = Literal["refuse", "resume", "overwrite"]
 
-
-@dataclass(frozen=True, kw_only=True)
-class SequenceTask:
-    """A sequence to be tracked.
-
-    Attributes:
-        name: For messages and file names.
-        source: What `faimtrack.video.open_source` takes.
-        output: The MOTChallenge file to write.
-        recipe: Tracker, detector and split.
-        detections: A MOTChallenge detection file; None takes the sequence's own ``det/det.txt``.
-        weights: An ONNX detector; it then looks at the pixels and no detection file is read.
-        video: Where an annotated video goes; None for none.
-        existing: What to do with outputs that are there: `refuse` to touch them, `resume` (keep
-            them if the same run made them of the same inputs, else make them anew) or
-            `overwrite`.
-        allow_empty: Whether a detection file without rows is an answer.
-    """
-
-    name: str
-    source: str
-    output: Path
-    recipe: Recipe
-    detections: Path | None = None
-    weights: Path | None = None
-    video: Path | None = None
-    existing: Existing = "refuse"
-    allow_empty: bool = False
-
-
-def make_detector(task: SequenceTask, source: FrameSource) -> Detector:
+def make_detector(task: Task, source: FrameSource) -> Detector:
     """The detector of a task: an ONNX network, or a replay of recorded detections.
 
     Raises:
@@ -71,7 +38,7 @@ def make_detector(task: SequenceTask, source: FrameSource) -> Detector:
     return RecordedDetections(table, classes or ("person",))
 
 
-def _detections_path(task: SequenceTask, source: FrameSource) -> Path:
+def _detections_path(task: Task, source: FrameSource) -> Path:
     if task.detections is not None:
         return task.detections
     if isinstance(source, MotSequence) and source.sequence.detections_path.exists():
@@ -100,6 +67,23 @@ def tracks_record(task: SequenceTask, source: FrameSource) -> Provenance:
         OSError: An input cannot be read.
         ValueError: There are no detections.
     """
+    return _record(task, source, numbering=task.recipe.settings.numbering)
+
+
+def detections_record(task: DetectionTask, source: FrameSource) -> Provenance:
+    """The provenance of a file of detections, known before the first frame.
+
+    Raises:
+        OSError: An input cannot be read.
+        ValueError: There is no detector.
+    """
+    record = _record(task, source, numbering="kept")
+    unused = ("tracker", "numbering")
+    tree = {key: value for key, value in record.configuration.items() if key not in unused}
+    return dataclasses.replace(record, configuration={**tree, "format": task.format})
+
+
+def _record(task: Task, source: FrameSource, *, numbering: Numbering) -> Provenance:
     recipe = task.recipe
     tree = recipe.tree()
     inputs: dict[str, str | None] = {}
@@ -114,12 +98,12 @@ def tracks_record(task: SequenceTask, source: FrameSource) -> Provenance:
     if task.weights is not None or not isinstance(source, MotSequence):
         inputs["frames"] = _frames_sha256(task, source)
     return Provenance(
-        kind="tracks",
+        kind=task.product,
         configuration=tree,
         inputs=inputs,
         weights=weights,
         split=recipe.settings.split,
-        numbering=recipe.settings.numbering,
+        numbering=numbering,
         mode="online",
     )
 
@@ -134,7 +118,7 @@ def video_record(task: SequenceTask, source: FrameSource, tracks: Provenance) ->
     return dataclasses.replace(tracks, kind="video", inputs=inputs)
 
 
-def _frames_sha256(task: SequenceTask, source: FrameSource) -> str | None:
+def _frames_sha256(task: Task, source: FrameSource) -> str | None:
     """Of the pixels' files: all of a folder of images, or the video; None of a live source."""
     if isinstance(source, ImageFiles):
         return files_sha256(source.paths)

@@ -14,8 +14,10 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from faimtrack.errors import describe_error
-from faimtrack.pipeline.inputs import SequenceTask
-from faimtrack.pipeline.sequence import SequenceResult, track_sequence
+from faimtrack.pipeline.detecting import detect_sequence
+from faimtrack.pipeline.sequence import Report, SequenceResult
+from faimtrack.pipeline.tasks import DetectionTask, SequenceTask, Task
+from faimtrack.pipeline.tracking import track_sequence
 
 _LOG = logging.getLogger(__name__)
 _REPORT_EVERY_S = 0.1
@@ -32,7 +34,7 @@ class SequenceOutcome:
         error: Why it failed, in one line; None if it did not.
     """
 
-    task: SequenceTask
+    task: Task
     result: SequenceResult | None = None
     error: str | None = None
 
@@ -41,13 +43,13 @@ ManyReport = Callable[[str, int, "int | None"], None]
 """Called now and then with a sequence's name, its frames done, and to do (None if unknown)."""
 
 
-def track_sequences(
-    tasks: Sequence[SequenceTask],
+def run_tasks(
+    tasks: Sequence[Task],
     *,
     jobs: int = 1,
     report: ManyReport | None = None,
 ) -> Iterator[SequenceOutcome]:
-    """Track sequences; one that fails is an outcome like the others, and the others go on.
+    """Do work on sequences; one that fails is an outcome like the others, and the others go on.
 
     Args:
         tasks: What to do; names are unique.
@@ -66,14 +68,20 @@ def track_sequences(
     report = report or (lambda name, done, total: None)
     if min(jobs, len(tasks)) <= 1:
         for task in tasks:
-            yield _outcome(task, report)
+            yield run_task(task, report)
     else:
         yield from _in_processes(tasks, min(jobs, len(tasks)), report)
 
 
-def _outcome(task: SequenceTask, report: ManyReport) -> SequenceOutcome:
+def run_task(task: Task, report: ManyReport) -> SequenceOutcome:
+    """Do one task, of whichever kind, in this process; what fails is an outcome too.
+
+    Args:
+        task: What to do.
+        report: Called after some of the frames.
+    """
     try:
-        result = track_sequence(task, _throttled(task.name, report))
+        result = _do(task, _throttled(task.name, report))
     except Exception as error:
         _LOG.debug("%s failed", task.name, exc_info=True)
         if os.environ.get("FAIMTRACK_DEBUG") == "1":
@@ -84,7 +92,16 @@ def _outcome(task: SequenceTask, report: ManyReport) -> SequenceOutcome:
     return SequenceOutcome(task=task, result=result)
 
 
-def _throttled(name: str, report: ManyReport) -> Callable[[int, int | None], None]:
+def _do(task: Task, report: Report) -> SequenceResult:
+    """The one place that knows which kind of task is whose work."""
+    if isinstance(task, SequenceTask):
+        return track_sequence(task, report)
+    if isinstance(task, DetectionTask):
+        return detect_sequence(task, report)
+    raise TypeError(f"{task.name}: expected a task to track or to detect, got {type(task)}")
+
+
+def _throttled(name: str, report: ManyReport) -> Report:
     """Pass on the first report, the last, and one every so often between them."""
     last_s = 0.0
 
@@ -106,9 +123,9 @@ class _Worker:
         self.process = context.Process(target=_work, args=(there,), daemon=True)
         self.process.start()
         there.close()
-        self.task: SequenceTask | None = None
+        self.task: Task | None = None
 
-    def give(self, task: SequenceTask) -> None:
+    def give(self, task: Task) -> None:
         self.task = task
         self.connection.send(task)
 
@@ -129,7 +146,7 @@ def _work(connection: Connection) -> None:
     try:
         while True:
             task = connection.recv()
-            outcome = _outcome(
+            outcome = run_task(
                 task, lambda name, done, total: connection.send((name, done, total))
             )
             connection.send(outcome)
@@ -144,7 +161,7 @@ def _interrupt_once(number: int, frame: Any) -> None:
 
 
 def _in_processes(
-    tasks: Sequence[SequenceTask], count: int, report: ManyReport
+    tasks: Sequence[Task], count: int, report: ManyReport
 ) -> Iterator[SequenceOutcome]:
     # Not forked: a copy of a process with threads (BLAS, progress bars) may hang.
     context = multiprocessing.get_context("spawn")
@@ -185,7 +202,7 @@ def _receive(worker: _Worker, report: ManyReport) -> SequenceOutcome | None:
         reason = f"signal {-status}" if status is not None and status < 0 else f"status {status}"
         return SequenceOutcome(
             task=worker.task,
-            error=f"its process ended with {reason}; frames tracked by then are in "
+            error=f"its process ended with {reason}; what it had written by then is in "
             f"{worker.task.output}.partial",
         )
     if isinstance(message, SequenceOutcome):

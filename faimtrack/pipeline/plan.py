@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from faimtrack.detectors.files.formats import SUFFIXES, DetectionFormat
 from faimtrack.motfile import find_sequences
-from faimtrack.pipeline.inputs import Existing, SequenceTask
 from faimtrack.pipeline.sequence import refuse_existing
+from faimtrack.pipeline.tasks import DetectionTask, Existing, SequenceTask, Task
 from faimtrack.recipes import Recipe
 from faimtrack.video.sources import source_name
 
@@ -42,15 +43,7 @@ def plan_tasks(
         ValueError: Two sequences have one name, or one file is named for several.
         OSError: An output is there already, or would replace a source.
     """
-    if detections is not None and weights is not None:
-        raise ValueError("expected either detections or a detector, got both")
-    if not all(sources):  # as a path it would be the working directory
-        raise ValueError("sources: expected a name each, got an empty one")
-    named = [(source_name(source), source) for given in sources for source in _expanded(given)]
-    names = [name for name, _ in named]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"sources: expected sequences of different names, got {twice[0]} twice")
+    named = _named(sources, detections, weights)
     _refuse_one_for_many(len(named), detections, video)
     _refuse_other_video(video)
     tasks = [
@@ -67,10 +60,79 @@ def plan_tasks(
         )
         for name, source in named
     ]
+    _refuse_to_replace(tasks)
+    return tasks
+
+
+def plan_detection(
+    sources: Sequence[str],
+    recipe: Recipe,
+    output: Path,
+    *,
+    format: DetectionFormat = "mot",  # noqa: A002 - it is the word of the command line
+    detections: Path | None = None,
+    weights: Path | None = None,
+    existing: Existing = "refuse",
+    allow_empty: bool = False,
+) -> list[DetectionTask]:
+    """One task a sequence, as `plan_tasks` makes them, to write detections.
+
+    Args:
+        sources: What `faimtrack.video.open_source` takes, and folders of sequences.
+        recipe: For all of them.
+        output: Folder of the results, ``<sequence>`` and the suffix of the format.
+        format: How detections are written.
+        detections: A detection file to write in another format, or a folder of
+            ``<sequence>.txt``.
+        weights: An ONNX detector.
+        existing: What to do with outputs that are there.
+        allow_empty: Whether a detection file without rows is an answer.
+
+    Raises:
+        ValueError: Two sequences have one name, or one file is named for several.
+        OSError: An output is there already, or would replace a source.
+    """
+    named = _named(sources, detections, weights)
+    _refuse_one_for_many(len(named), detections, None)
+    tasks = [
+        DetectionTask(
+            name=name,
+            source=source,
+            output=output / f"{name}{SUFFIXES[format]}",
+            recipe=recipe,
+            detections=_inside(detections, f"{name}.txt"),
+            weights=weights,
+            existing=existing,
+            allow_empty=allow_empty,
+            format=format,
+        )
+        for name, source in named
+    ]
+    _refuse_to_replace(tasks)
+    return tasks
+
+
+def _named(
+    sources: Sequence[str], detections: Path | None, weights: Path | None
+) -> list[tuple[str, str]]:
+    """Every sequence's name and its source."""
+    if detections is not None and weights is not None:
+        raise ValueError("expected either detections or a detector, got both")
+    if not all(sources):  # as a path it would be the working directory
+        raise ValueError("sources: expected a name each, got an empty one")
+    named = [(source_name(source), source) for given in sources for source in _expanded(given)]
+    names = [name for name, _ in named]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"sources: expected sequences of different names, got {twice[0]} twice")
+    return named
+
+
+def _refuse_to_replace(tasks: Sequence[Task]) -> None:
+    """Neither an input nor, unless it may be, an output that is there is replaced."""
     for task in tasks:
         _refuse_own_source(task)
         refuse_existing(task)
-    return tasks
 
 
 def _expanded(source: str) -> Iterable[str]:
@@ -112,10 +174,10 @@ def _refuse_other_video(video: Path | None) -> None:
         raise ValueError(f"{video}: expected a name that ends in .mp4, or a folder")
 
 
-def _refuse_own_source(task: SequenceTask) -> None:
+def _refuse_own_source(task: Task) -> None:
     """An output must not replace what is read."""
     read = {Path(task.source).resolve()}
     read.update(path.resolve() for path in (task.detections, task.weights) if path is not None)
-    for path in (task.output, task.video):
-        if path is not None and path.resolve() in read:
+    for path in task.outputs:
+        if path.resolve() in read:
             raise ValueError(f"{path}: expected an output of its own, got an input's name")

@@ -77,7 +77,7 @@ class PipelineSummary:
 def run_pipeline(
     source: Source,
     detector: Detector,
-    tracker: Tracker,
+    tracker: Tracker | None,
     sinks: Sequence[Sink] = (),
     *,
     overlap: bool | None = None,
@@ -92,7 +92,8 @@ def run_pipeline(
     Args:
         source: Frames in order.
         detector: Its session may answer late, but in order and each frame once.
-        tracker: A fresh one; it is given every frame, also those without detections.
+        tracker: A fresh one; it is given every frame, also those without detections. None: nobody
+            is followed, and the sinks get detections without tracks.
         sinks: Each gets every frame, in order, from one thread.
         overlap: Whether decoding, detection and writing have a thread each beside the tracker's.
             None: if anything looks at pixels; text alone is faster in a plain loop.
@@ -144,15 +145,19 @@ class _DistinctIds:
                 self.count += 1
 
 
+def _follow_nobody(detections: Detections, frame: Frame) -> Tracks:
+    return Tracks.empty()
+
+
 class _Run:
     """The stages as generators, with what they count."""
 
     def __init__(
-        self, session: Session, tracker: Tracker, sinks: Sequence[Sink], needs_images: bool
+        self, session: Session, tracker: Tracker | None, sinks: Sequence[Sink], needs_images: bool
     ) -> None:
         self.errors: list[BaseException] = []
         self._session = session
-        self._tracker = tracker
+        self._update = _follow_nobody if tracker is None else tracker.update
         self._sinks = sinks
         self._needs_images = needs_images
         self._seconds = dict.fromkeys(_STAGES, 0.0)
@@ -207,7 +212,7 @@ class _Run:
 
     def track(self, answers: Iterable[Detected]) -> Iterator[Tracked]:
         for frame, detections in answers:
-            tracks = self._timed("track", self._tracker.update, detections, frame)
+            tracks = self._timed("track", self._update, detections, frame)
             frame.features = None  # far bigger than its pixels, and nobody asks for them later
             yield frame, detections, tracks
 

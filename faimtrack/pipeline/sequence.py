@@ -1,25 +1,16 @@
-"""One sequence from its source to files on the disk, each with its provenance."""
+"""What all work on one sequence has in common: its result, and outputs that are there already."""
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from faimtrack.errors import describe_error
-from faimtrack.pipeline.inputs import SequenceTask, make_detector, tracks_record, video_record
-from faimtrack.pipeline.run import PipelineSummary, Sink, run_pipeline
-from faimtrack.pipeline.sinks import Progress, TrackFile, TrackVideo
-from faimtrack.provenance import (
-    Provenance,
-    file_sha256,
-    provenance_path,
-    read_provenance,
-    write_provenance,
-)
-from faimtrack.trackers import create_tracker
-from faimtrack.video import FrameSource, open_source
+from faimtrack.pipeline.run import PipelineSummary
+from faimtrack.pipeline.tasks import Task
+from faimtrack.provenance import Provenance, file_sha256, provenance_path, read_provenance
 
 Report = Callable[[int, "int | None"], None]
 """Called after each frame with the frames done and the frames to do, None if nobody knows."""
@@ -42,57 +33,53 @@ class SequenceStopped(ValueError):
     """A sequence that could not be finished; its one line says what was saved."""
 
 
-def track_sequence(task: SequenceTask, report: Report | None = None) -> SequenceResult:
-    """Track one sequence and write its files.
+class GrowingFile(Protocol):
+    """An output that is written frame by frame."""
 
-    Args:
-        task: What to do.
-        report: Called after each frame.
-
-    Raises:
-        SequenceStopped: Frames had been tracked already when something failed; they are kept
-            under a name that the message gives. The cause is the error itself.
-        ValueError: The source, the detections or a setting is not what it should be.
-        OSError: Something cannot be read or written, or is there already.
-    """
-    refuse_existing(task)
-    notes = []
-    with open_source(task.source, split=task.recipe.settings.split) as source:
-        record = tracks_record(task, source)
-        if task.existing == "resume" and task.output.exists():
-            reason = _why_again(task, record)
-            if reason is None:
-                return SequenceResult(summary=None)
-            notes.append(f"tracked again: {reason}")
-        summary = _run(task, source, report)
-        write_provenance(task.output, record)
-        if task.video is not None:
-            write_provenance(task.video, video_record(task, source, record))
-    if not summary.detections:
-        notes.append("not a single detection in any frame; the result is empty")
-    elif not summary.rows:
-        notes.append("the detections gave no track; the result is empty")
-    return SequenceResult(summary=summary, notes=tuple(notes))
+    first_frame: int
+    last_frame: int
+    partial_path: Path
 
 
-def refuse_existing(task: SequenceTask) -> None:
+def stopped(error: Exception, file: GrowingFile) -> Exception:
+    """What to raise for an error in the midst of a sequence: what was saved is said."""
+    if not file.last_frame:
+        return error
+    return SequenceStopped(
+        f"{describe_error(error)}; frames {file.first_frame} to {file.last_frame} are "
+        f"kept in {file.partial_path}"
+    )
+
+
+def refuse_existing(task: Task) -> None:
     """Do nothing unless the task would have to touch an output that is there.
 
     Raises:
         FileExistsError: It would.
     """
-    for path in (task.output, task.video):
-        if task.existing == "refuse" and path is not None and path.exists():
+    for path in task.outputs:
+        if task.existing == "refuse" and path.exists():
             raise FileExistsError(
                 f"{path}: already there; --resume keeps what is finished, --overwrite starts again"
             )
 
 
-def _why_again(task: SequenceTask, record: Provenance) -> str | None:
-    """Why outputs that are there are not those of this run; None if they are."""
-    for path in (task.output, task.video):
-        if path is None:
-            continue
+def look_back(task: Task, record: Provenance) -> tuple[bool, list[str]]:
+    """Whether a task is done already, and what to tell of it.
+
+    Args:
+        task: What to do.
+        record: The provenance that its output would have.
+    """
+    if task.existing != "resume" or not task.output.exists():
+        return False, []
+    reason = _reason_to_begin_again(task, record)
+    return reason is None, [] if reason is None else [f"{task.participle} again: {reason}"]
+
+
+def _reason_to_begin_again(task: Task, record: Provenance) -> str | None:
+    """Why outputs that are there are not those of this task; None if they are."""
+    for path in task.outputs:
         try:
             found = read_provenance(path)
             if found.output_sha256 != file_sha256(path):
@@ -102,46 +89,3 @@ def _why_again(task: SequenceTask, record: Provenance) -> str | None:
         if path == task.output and (differences := found.differences(record)):
             return f"it was made with another {', '.join(differences)}"
     return None
-
-
-def _run(task: SequenceTask, source: FrameSource, report: Report | None) -> PipelineSummary:
-    """Track and write; nothing gets its final name before all is whole."""
-    info, recipe = source.info, task.recipe
-    detector = make_detector(task, source)
-    tracker = create_tracker(recipe.tracker_name, recipe.tracker, frame_rate=info.frame_rate)
-    from_one = recipe.settings.numbering == "from-1"
-    one_class = len(recipe.settings.classes) == 1 or len(detector.class_names) == 1
-    result = TrackFile(
-        task.output,
-        frame_shift=info.first_index - 1 if from_one else 0,
-        with_classes=not one_class,
-    )
-    try:
-        with contextlib.ExitStack() as files:
-            # First in, last out: it gets its name when the video is whole. It also claims both.
-            files.enter_context(result)
-            refuse_existing(task)  # another run may have ended since this one began
-            sinks: list[Sink] = []
-            if task.video is not None:
-                named = () if one_class else detector.class_names  # one needs no label
-                sinks.append(files.enter_context(_video(task.video, source, named)))
-            sinks.append(result)
-            if report is not None:
-                sinks.append(Progress(lambda done: report(done, info.frame_count)))
-            summary = run_pipeline(source, detector, tracker, sinks)
-            if not summary.frames:
-                raise ValueError(f"{task.name}: expected frames, got none")
-    except Exception as error:
-        if not result.last_frame:
-            raise
-        raise SequenceStopped(
-            f"{describe_error(error)}; frames {result.first_frame} to {result.last_frame} are "
-            f"kept in {result.partial_path}"
-        ) from error
-    return summary
-
-
-def _video(path: Path, source: FrameSource, class_names: tuple[str, ...]) -> TrackVideo:
-    from faimtrack.drawing import TrackDrawer
-
-    return TrackVideo(path, source.info.frame_rate, TrackDrawer(class_names).draw)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import glob
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import IO
 
-from faimtrack.atomic import name_error, open_alone
+from faimtrack.atomic import PartialFile
+from faimtrack.detectors.files import DetectionFile
 from faimtrack.motfile import format_tracks
 from faimtrack.structures import Detections, Frame, Image, Tracks
 from faimtrack.video import VideoWriter
@@ -49,29 +48,20 @@ class TrackFile:
             with_classes: Whether column 8 says the class; see `faimtrack.motfile.format_tracks`.
         """
         self._with_classes = with_classes
-        self.path = Path(path)
-        self.partial_path = self.path.with_name(f"{self.path.name}.partial")
         self._shift = frame_shift
+        self._file = PartialFile(path)
+        self.path, self.partial_path = self._file.path, self._file.partial_path
         self.first_frame = self.last_frame = 0
-        self._file: IO[str] | None = None
-        self._whole_bytes = 0
 
     def __enter__(self) -> TrackFile:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = open_alone(self.partial_path)
+        self._file.__enter__()
         return self
 
     def write(self, frame: Frame, detections: Detections, tracks: Tracks) -> None:
         """Append one frame's rows; they are on their way to the disk when this returns."""
-        assert self._file is not None, "used outside of its with block"
         number = frame.index - self._shift
-        try:
-            self._file.write(format_tracks(number, tracks, with_classes=self._with_classes))
-            self._file.flush()
-        except OSError as error:
-            name_error(error, self.partial_path)
-            raise
-        self._whole_bytes = os.fstat(self._file.fileno()).st_size
+        self._file.write(format_tracks(number, tracks, with_classes=self._with_classes))
+        self._file.keep()
         self.first_frame = self.first_frame or frame.index
         self.last_frame = frame.index
 
@@ -81,43 +71,21 @@ class TrackFile:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        file, self._file = self._file, None
-        assert file is not None
-        # A second handle keeps the claim until all is done; Windows, which renames no open file,
-        # knows no claims either.
-        claim = None if sys.platform == "win32" else os.dup(file.fileno())
-        try:
-            self._finish(error, file)
-        except OSError as failure:
-            name_error(failure, self.partial_path)
-            raise
-        finally:
-            if claim is not None:
-                os.close(claim)
-
-    def _finish(self, error: BaseException | None, file: IO[str]) -> None:
-        """Close the file; give it its name, or keep the frames that are whole."""
-        try:
-            if error is None:
-                file.flush()
-                os.fsync(file.fileno())
-        finally:
-            _close_quietly_after(error, file)
-        if error is None:
-            self.partial_path.replace(self.path)
-        elif not self.last_frame:
-            self.partial_path.unlink(missing_ok=True)
-        else:
-            os.truncate(self.partial_path, self._whole_bytes)
+        self._file.__exit__(kind, error, trace)
 
 
-def _close_quietly_after(error: BaseException | None, file: IO[str]) -> None:
-    """Close; on a full disk closing fails once more, which is no news after an error."""
-    try:
-        file.close()
-    except OSError:
-        if error is None:
-            raise
+class DetectionSink:
+    """Hands each frame's detections to a file of them."""
+
+    needs_images = False
+
+    def __init__(self, file: DetectionFile) -> None:
+        """Write to `file`, whose `with` block is the caller's."""
+        self._file = file
+
+    def write(self, frame: Frame, detections: Detections, tracks: Tracks) -> None:
+        """Append one frame's detections."""
+        self._file.write(frame.index, detections)
 
 
 class TrackVideo:

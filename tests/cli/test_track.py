@@ -201,15 +201,15 @@ def test_results_that_are_there_are_not_touched_unless_asked(
 def test_a_result_that_another_run_ends_meanwhile_is_not_touched(
     faimtrack, make_sequence, complaint, monkeypatch, tmp_path
 ):
-    from faimtrack.pipeline import sequence
+    from faimtrack.pipeline import tracking
 
     def late(task, source):
         (tmp_path / "out").mkdir()
         (tmp_path / "out" / "walk.txt").write_text("theirs\n")
         return make_detector(task, source)
 
-    make_detector = sequence.make_detector
-    monkeypatch.setattr(sequence, "make_detector", late)
+    make_detector = tracking.make_detector
+    monkeypatch.setattr(tracking, "make_detector", late)
     done = faimtrack("track", make_sequence(), "--output", "out")
     assert done.status == 1
     assert complaint(done.err).startswith("out/walk.txt: already there")

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from faimtrack.pipeline import plan_tasks, track_sequences
+from faimtrack.pipeline import plan_tasks, run_tasks
 from faimtrack.recipes import resolve_recipe
 
 
@@ -23,7 +23,7 @@ def children():
 def test_sequences_one_after_the_other_come_out_in_their_order(tasks):
     seen = []
     outcomes = list(
-        track_sequences(tasks, report=lambda name, done, total: seen.append((name, done, total)))
+        run_tasks(tasks, report=lambda name, done, total: seen.append((name, done, total)))
     )
     assert [outcome.task.name for outcome in outcomes] == ["a", "b", "c"]
     assert all(outcome.result.summary.frames == 20 for outcome in outcomes)
@@ -33,11 +33,11 @@ def test_sequences_one_after_the_other_come_out_in_their_order(tasks):
 
 
 def test_several_processes_give_the_same_files(tasks, make_text_sequence, tmp_path):
-    list(track_sequences(tasks))
+    list(run_tasks(tasks))
     again = plan_tasks([str(tmp_path / "data")], resolve_recipe(), tmp_path / "again")
     seen = []
     outcomes = list(
-        track_sequences(again, jobs=2, report=lambda name, done, total: seen.append((name, done)))
+        run_tasks(again, jobs=2, report=lambda name, done, total: seen.append((name, done)))
     )
     assert sorted(outcome.task.name for outcome in outcomes) == ["a", "b", "c"]
     assert {("a", 20), ("b", 20), ("c", 20)} <= set(seen)
@@ -63,7 +63,7 @@ def test_a_process_that_dies_fails_its_own_sequence_only(make_text_sequence, tmp
             killed.append(min(children()))
             os.kill(killed[0], signal.SIGKILL)
 
-    outcomes = {o.task.name: o for o in track_sequences(tasks, jobs=2, report=kill_the_long_one)}
+    outcomes = {o.task.name: o for o in run_tasks(tasks, jobs=2, report=kill_the_long_one)}
     assert outcomes["long"].result is None
     assert "its process ended with signal 9" in outcomes["long"].error
     assert f"{tmp_path / 'out' / 'long.txt.partial'}" in outcomes["long"].error
@@ -74,7 +74,7 @@ def test_a_process_that_dies_fails_its_own_sequence_only(make_text_sequence, tmp
 def test_leaving_early_stops_the_processes_and_keeps_their_frames(make_text_sequence, tmp_path):
     tasks = long_tasks(make_text_sequence, tmp_path, x=200_000, y=200_000)
     started = threading.Event()
-    outcomes = track_sequences(tasks, jobs=2, report=lambda *_: interrupt(started))
+    outcomes = run_tasks(tasks, jobs=2, report=lambda *_: interrupt(started))
     begun = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         list(outcomes)
@@ -93,8 +93,8 @@ def interrupt(started):
 
 def test_no_jobs_at_all_is_an_error(tasks):
     with pytest.raises(ValueError, match="jobs: expected 1 or more, got 0"):
-        next(track_sequences(tasks, jobs=0))
+        next(run_tasks(tasks, jobs=0))
 
 
 def test_no_tasks_are_no_outcomes():
-    assert list(track_sequences([], jobs=4)) == []
+    assert list(run_tasks([], jobs=4)) == []

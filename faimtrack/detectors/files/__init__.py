@@ -1,0 +1,6 @@
+"""Files of detections: MOTChallenge text, COCO's JSON and Parquet, written and read."""
+
+from faimtrack.detectors.files.formats import SUFFIXES, DetectionFormat
+from faimtrack.detectors.files.writer import DetectionFile
+
+__all__ = ["SUFFIXES", "DetectionFile", "DetectionFormat"]

@@ -1,0 +1,9 @@
+"""The formats in which detections are written and read."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+DetectionFormat = Literal["mot", "coco", "parquet"]
+
+SUFFIXES: dict[DetectionFormat, str] = {"mot": ".txt", "coco": ".json", "parquet": ".parquet"}

@@ -1,0 +1,81 @@
+"""One sequence from its source to a file of detections, with its provenance."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from faimtrack.detectors.files import DetectionFile
+from faimtrack.detectors.session import Detector
+from faimtrack.pipeline.inputs import detections_record, make_detector
+from faimtrack.pipeline.run import PipelineSummary, Sink, run_pipeline
+from faimtrack.pipeline.sequence import (
+    Report,
+    SequenceResult,
+    look_back,
+    refuse_existing,
+    stopped,
+)
+from faimtrack.pipeline.sinks import DetectionSink, Progress
+from faimtrack.pipeline.tasks import DetectionTask
+from faimtrack.provenance import write_provenance
+from faimtrack.video import FrameSource, open_source
+
+
+def detect_sequence(task: DetectionTask, report: Report | None = None) -> SequenceResult:
+    """Find objects in one sequence and write them.
+
+    Args:
+        task: What to do.
+        report: Called after each frame.
+
+    Raises:
+        SequenceStopped: Frames had been looked at already when something failed; they are kept
+            under a name that the message gives. The cause is the error itself.
+        ValueError: The source, the detector or a setting is not what it should be.
+        OSError: Something cannot be read or written, or is there already.
+    """
+    refuse_existing(task)
+    with open_source(task.source, split=task.recipe.settings.split) as source:
+        record = detections_record(task, source)
+        is_done, notes = look_back(task, record)
+        if is_done:
+            return SequenceResult(summary=None)
+        detector = make_detector(task, source)
+        file = _file(task, source, detector)
+        summary = _run(task, source, detector, file, report)
+        contents = file.contents.to_tree()
+        write_provenance(task.output, dataclasses.replace(record, contents=contents))
+    if not summary.detections:
+        notes.append("not a single detection in any frame; the result is empty")
+    return SequenceResult(summary=summary, notes=tuple(notes))
+
+
+def _file(task: DetectionTask, source: FrameSource, detector: Detector) -> DetectionFile:
+    """Where the detections go; if one class is kept, the file knows of no other."""
+    kept = task.recipe.settings.classes
+    names = kept if len(kept) == 1 else detector.class_names
+    return DetectionFile(task.output, task.format, names, source.info)
+
+
+def _run(
+    task: DetectionTask,
+    source: FrameSource,
+    detector: Detector,
+    file: DetectionFile,
+    report: Report | None,
+) -> PipelineSummary:
+    """Detect and write; nothing gets its final name before all is whole."""
+    sinks: list[Sink] = [DetectionSink(file)]
+    if report is not None:
+        sinks.append(Progress(lambda done: report(done, source.info.frame_count)))
+    try:
+        with file:
+            refuse_existing(task)  # another run may have ended since this one began
+            summary = run_pipeline(source, detector, None, sinks)
+            if not summary.frames:
+                raise ValueError(f"{task.name}: expected frames, got none")
+    except Exception as error:
+        if (told := stopped(error, file)) is error:
+            raise
+        raise told from error
+    return summary

@@ -1,0 +1,85 @@
+"""What is to be done with one sequence: plain data that any process can be handed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from faimtrack.detectors.files.formats import DetectionFormat
+from faimtrack.recipes import Recipe
+
+Existing = Literal["refuse", "resume", "overwrite"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What every kind of work on a sequence has.
+
+    Attributes:
+        name: For messages and file names.
+        source: What `faimtrack.video.open_source` takes.
+        output: The file to write.
+        recipe: Tracker, detector and split.
+        detections: A file of detections; None takes the sequence's own ``det/det.txt``.
+        weights: An ONNX detector; it then looks at the pixels and no detection file is read.
+        existing: What to do with outputs that are there: `refuse` to touch them, `resume` (keep
+            them if the same run made them of the same inputs, else make them anew) or
+            `overwrite`.
+        allow_empty: Whether a detection file without rows is an answer.
+        product: What comes of this kind of work, in one word.
+        participle: What has been done with a sequence then.
+    """
+
+    product: ClassVar[str]
+    participle: ClassVar[str]
+
+    name: str
+    source: str
+    output: Path
+    recipe: Recipe
+    detections: Path | None = None
+    weights: Path | None = None
+    existing: Existing = "refuse"
+    allow_empty: bool = False
+
+    @property
+    def outputs(self) -> tuple[Path, ...]:
+        """All files that will be there when it is done, without their sidecars."""
+        return (self.output,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SequenceTask(Task):
+    """A sequence to be tracked; the output is a MOTChallenge file.
+
+    Attributes:
+        video: Where an annotated video goes; None for none.
+    """
+
+    product: ClassVar[str] = "tracks"
+    participle: ClassVar[str] = "tracked"
+
+    video: Path | None = None
+
+    @property
+    def outputs(self) -> tuple[Path, ...]:
+        """The tracks and the video."""
+        return (self.output,) if self.video is None else (self.output, self.video)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectionTask(Task):
+    """A sequence in which objects are to be found; the output is a file of detections.
+
+    Whatever the recipe says of numbering, frames keep the numbers of the full sequence: detections
+    are replayed by them.
+
+    Attributes:
+        format: How the file is written; see `faimtrack.detectors.files`.
+    """
+
+    product: ClassVar[str] = "detections"
+    participle: ClassVar[str] = "detected"
+
+    format: DetectionFormat = "mot"
