@@ -1,0 +1,195 @@
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from faimtrack.detectors.coco import COCO_CLASS_NAMES
+from faimtrack.detectors.faster_rcnn.config import FasterRcnnConfig
+from faimtrack.detectors.faster_rcnn.detector import FasterRcnnDetector
+from faimtrack.detectors.session import Detector
+from faimtrack.structures import Frame, SourceInfo
+from faimtrack.testing import check_detector
+
+SMALL = {"short_side": 160, "long_side": 256}
+
+
+@pytest.fixture
+def make_detector(make_checkpoint):
+    def make(outputs=2, config=None, **arguments):
+        checkpoint = make_checkpoint(outputs=outputs)
+        return FasterRcnnDetector(checkpoint, config, **(SMALL | arguments))
+
+    return make
+
+
+def assert_equals_torchvision(model, checkpoint, frames, as_tensor):
+    detector = FasterRcnnDetector(checkpoint, max_detections=100, **SMALL)
+    with torch.inference_mode():
+        expected = model([as_tensor(frame) for frame in frames])
+    named = detector.network.output_of_class.tolist()
+    for detections, answer in zip(detector.detect(frames), expected, strict=True):
+        assert len(answer["boxes"]) == 100
+        # torchvision reports outputs that stand for no class, and they count in its hundred.
+        rows = [row for row, label in enumerate(answer["labels"].tolist()) if label in named]
+        assert len(rows) > 50
+        ours = detections[: len(rows)]
+        np.testing.assert_allclose(ours.scores, answer["scores"][rows], atol=1e-4)
+        np.testing.assert_allclose(ours.boxes, answer["boxes"][rows], atol=1e-3)
+        assert [named[number] for number in ours.class_ids] == answer["labels"][rows].tolist()
+
+
+@pytest.mark.parametrize("architecture", ["resnet18-fpn", "mobilenet-v3-large-fpn"])
+def test_detections_equal_those_of_torchvision(
+    architecture, make_torchvision, make_checkpoint, make_frame, as_tensor
+):
+    model, checkpoint = make_torchvision(architecture), make_checkpoint(architecture)
+    frames = [make_frame(1), make_frame(2)]
+    assert_equals_torchvision(model, checkpoint, frames, as_tensor)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "architecture", ["resnet50-fpn", "resnet50-fpn-v2", "mobilenet-v3-large-320-fpn"]
+)
+def test_detections_of_large_networks_equal_those_of_torchvision(
+    architecture, make_torchvision, make_frame, as_tensor, make_checkpoint
+):
+    settings = {"rpn_pre_nms_top_n_test": 1000, "rpn_post_nms_top_n_test": 1000}
+    model = make_torchvision(architecture, **settings)
+    checkpoint = make_checkpoint(architecture)
+    assert_equals_torchvision(model, checkpoint, [make_frame(1)], as_tensor)
+
+
+def test_all_boxes_are_given_where_the_original_cuts_at_a_hundred(make_detector, make_frame):
+    frame = make_frame()
+    everything = make_detector().detect([frame])[0]
+    paper = FasterRcnnConfig.preset("tracktor-paper")
+    cut = make_detector(config=paper).detect([frame])[0]
+    assert len(everything) > len(cut) == 100
+    assert cut == everything[:100]
+
+
+def test_detections_are_ordered_inside_and_of_positive_area(make_detector, make_frame):
+    found = make_detector(outputs=91).detect([make_frame(height=97, width=131)])[0]
+    assert found.boxes.dtype == np.float64
+    assert len(found) > 100
+    assert (np.diff(found.scores) <= 0).all()
+    assert found.scores.min() > 0.05
+    assert (found.boxes[:, 2:] > found.boxes[:, :2]).all()
+    assert found.boxes.min() >= 0
+    assert (found.boxes.max(axis=0) <= [131, 97, 131, 97]).all()
+
+
+def test_torchvisions_91_outputs_are_the_80_classes_of_coco(make_detector):
+    detector = make_detector(outputs=91)
+    assert detector.class_names == COCO_CLASS_NAMES
+    assert detector.network.output_of_class.tolist()[:13] == [*range(1, 12), 13, 14]
+    assert detector.network.output_of_class[-1] == 90
+
+
+def test_one_class_is_a_person_and_others_are_named(make_detector, make_checkpoint):
+    assert make_detector().class_names == ("person",)
+    checkpoint = make_checkpoint(outputs=3)
+    named = FasterRcnnDetector(checkpoint, class_names=("cat", "dog"), **SMALL)
+    assert named.class_names == ("cat", "dog")
+    with pytest.raises(ValueError, match="expected 2 class names, as the network has classes"):
+        FasterRcnnDetector(checkpoint, **SMALL)
+
+
+def test_only_the_classes_asked_for_come_and_they_alone_fill_the_limit(make_detector, make_frame):
+    frame = make_frame()
+    everything = make_detector(outputs=91, max_detections=400).detect([frame])[0]
+    numbers, counts = np.unique(everything.class_ids, return_counts=True)
+    name = COCO_CLASS_NAMES[numbers[counts.argmax()]]
+    chosen = make_detector(outputs=91, classes=[name]).detect([frame])[0]
+    assert {COCO_CLASS_NAMES[number] for number in chosen.class_ids} == {name}
+    of_class = everything[everything.class_ids == COCO_CLASS_NAMES.index(name)]
+    assert chosen[: len(of_class)] == of_class
+    with pytest.raises(ValueError, match="did you mean 'person'"):
+        make_detector(outputs=91, classes=["persons"])
+
+
+def test_it_keeps_the_promises_of_detectors(make_checkpoint):
+    checkpoint = make_checkpoint(outputs=2)
+    settings = {"short_side": 64, "long_side": 96, "proposals_after_nms": 40}
+
+    def make():
+        return FasterRcnnDetector(checkpoint, keep_features=True, **settings)
+
+    assert isinstance(make(), Detector)
+    check_detector(make)
+    check_detector(lambda: FasterRcnnDetector(checkpoint, batch_size=3, **settings))
+
+
+def test_frames_of_several_sizes_in_a_batch_are_found_as_if_alone(make_detector, make_frame):
+    sizes = [(60, 90), (60, 90), (90, 60), (1, 1), (1, 300), (300, 1), (60, 90)]
+    frames = [make_frame(row, *size) for row, size in enumerate(sizes, 1)]
+    detector = make_detector(batch_size=7, short_side=64, long_side=96)
+    for frame, found in zip(frames, detector.detect(frames), strict=True):
+        (alone,) = detector.detect([frame])
+        assert len(alone) == len(found)
+        np.testing.assert_allclose(found.boxes, alone.boxes, atol=1e-3)
+        np.testing.assert_allclose(found.scores, alone.scores, atol=1e-5)
+
+
+def test_no_frames_and_no_detections_are_nothing(make_detector, make_frame):
+    detector = make_detector(score_threshold=1.0)
+    assert detector.detect([]) == []
+    (found,) = detector.detect([make_frame()])
+    assert len(found) == 0
+    assert found.class_names == ("person",)
+
+
+def test_a_session_answers_when_its_batch_is_full(make_detector, make_frame):
+    detector = make_detector(batch_size=2, short_side=64, long_side=96)
+    session = detector.open(SourceInfo(name="noise", frame_count=3))
+    frames = [make_frame(index) for index in (1, 2, 3)]
+    answers = [session.push([frame]) for frame in frames] + [session.finish()]
+    assert [len(each) for each in answers] == [0, 2, 0, 1]
+    assert [frame.index for frame, _ in itertools.chain(*answers)] == [1, 2, 3]
+
+
+def test_numbers_that_are_not_finite_are_an_error_and_not_an_empty_frame(
+    make_checkpoint, make_frame
+):
+    detector = FasterRcnnDetector(make_checkpoint(outputs=2), **SMALL)
+    detector.network.backbone.body["conv1"].weight[0] = torch.nan
+    with pytest.raises(ValueError, match="not a finite number"):
+        detector.detect([make_frame()])
+    judged = FasterRcnnDetector(make_checkpoint(outputs=2), **SMALL)
+    judged.network.roi_heads.box_predictor.cls_score.bias[0] = torch.nan
+    with pytest.raises(ValueError, match="not a finite number"):
+        judged.detect([make_frame()])
+
+
+def test_a_network_is_copied_and_stays_as_it_was(make_checkpoint, make_frame):
+    from faimtrack.detectors.faster_rcnn.checkpoint import load_faster_rcnn
+
+    network = load_faster_rcnn(make_checkpoint(outputs=2)).network.train()
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    detector = FasterRcnnDetector(network, **SMALL)
+    detector.detect([make_frame()])
+    assert network.training
+    assert network.state_dict().keys() == before.keys()
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+    assert not detector.network.training
+    with pytest.raises(ValueError, match="class_names: expected none"):
+        FasterRcnnDetector(network, class_names=["person"], **SMALL)
+
+
+def test_layouts_give_the_same(make_detector, make_frame):
+    frame = make_frame()
+    (plain,) = make_detector().detect([frame])
+    (other,) = make_detector(channels_last=True).detect([frame])
+    np.testing.assert_allclose(other.scores, plain.scores, atol=1e-4)
+
+
+def test_half_precision_on_a_cpu_is_refused(make_detector):
+    with pytest.raises(ValueError, match="precision: expected full on a CPU"):
+        make_detector(precision="half", device="cpu")
+
+
+def test_a_frame_without_pixels_is_an_error(make_detector):
+    with pytest.raises(ValueError, match="no images in this sequence"):
+        make_detector().detect([Frame(1, size=(20, 10))])
