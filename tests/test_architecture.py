@@ -16,7 +16,8 @@ FLOORS = [
     {"faimtrack", "atomic", "boxes", "config", "errors"},
     {"structures"},
     {"motfile", "run_lengths"},
-    {"video", "drawing", "onnx", "weights", "provenance"},
+    {"video", "drawing", "onnx", "provenance"},
+    {"weights"},
     {
         "trackers", "camera_motion", "postprocess", "appearance", "detectors", "masks", "eval",
     },

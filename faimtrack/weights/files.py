@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from faimtrack.atomic import atomic_file
-from faimtrack.weights.pickles import load_pickle
+from faimtrack.weights.pickles import check_archive, load_pickle
 
 FORMAT_VERSION = 1
 # One entry only: the order of several in a header differs from run to run.
@@ -179,33 +179,57 @@ def _check_is_file(path: Path) -> None:
         raise FileNotFoundError(f"{path}: expected a file of weights, got no such file")
 
 
+def check_content(path: str | os.PathLike[str]) -> None:
+    """Refuse a file that cannot hold weights, by its beginning and without torch.
+
+    Raises:
+        ValueError: It is empty, a web page, an archive of something else or the like.
+        OSError: It cannot be read.
+    """
+    path = Path(path)
+    with path.open("rb") as file:
+        start = file.read(512)
+    if _looks_like_safetensors(start):
+        read_metadata(path)
+    elif path.suffix.lower() != ".onnx":
+        _check_start(path, start)
+        check_archive(path)
+    elif found := _mistaken(start):
+        raise ValueError(f"{path}: expected an ONNX model, got {found}")
+
+
 def _looks_like_safetensors(start: bytes) -> bool:
     """Whether a file that begins so begins as safetensors do: a length, then JSON."""
     length = int.from_bytes(start[:8], "little")
     return len(start) > 8 and start[8:9] == b"{" and 2 <= length <= _HEADER_BYTES_LIMIT
 
 
+def _mistaken(start: bytes) -> str | None:
+    """What is often found in the place of weights; None if it is none of these."""
+    text = start.lstrip().lower()
+    if not start:
+        return "an empty file"
+    if text.startswith(b"version https://git-lfs"):
+        return "a pointer of Git LFS: the file itself is still to be fetched (git lfs pull)"
+    if text.startswith((b"<!doctype", b"<html", b"<?xml")):
+        return "a web page: the download gave an error or a form in the place of the file"
+    if start.startswith(b"\x1f\x8b"):
+        return "a gzip archive: unpack it first"
+    return None
+
+
 def _check_start(path: Path, start: bytes) -> None:
-    """Name what is often found in the place of a checkpoint.
+    """Refuse what does not begin as `torch.save` begins.
 
     Raises:
-        ValueError: It is one of these.
+        ValueError: It does not.
     """
-    text = start.lstrip().lower()
-    found = None
-    if not start:
-        found = "an empty file"
-    elif text.startswith(b"version https://git-lfs"):
-        found = "a pointer of Git LFS: the file itself is still to be fetched (git lfs pull)"
-    elif text.startswith((b"<!doctype", b"<html", b"<?xml")):
-        found = "a web page: the download gave an error or a form in the place of the file"
-    elif start.startswith(b"\x1f\x8b"):
-        found = "a gzip archive: unpack it first"
-    elif path.suffix.lower() == ".onnx":
+    found = _mistaken(start)
+    if found is None and path.suffix.lower() == ".onnx":
         found = "an ONNX model"
-    elif path.suffix.lower() == ".safetensors":
+    if found is None and path.suffix.lower() == ".safetensors":
         found = "no safetensors"
-    elif not start.startswith((b"PK\x03\x04", b"\x80")):
+    if found is None and not start.startswith((b"PK\x03\x04", b"\x80")):
         found = "something else"
     if found is not None:
         raise ValueError(f"{path}: expected a checkpoint, got {found}")

@@ -40,7 +40,7 @@ def load_pickle(path: Path) -> Any:
     """
     import torch
 
-    _check_archive(path)
+    check_archive(path)
     try:
         with torch.serialization.safe_globals(_left_aside()), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they are about what is checked afterwards
@@ -57,7 +57,7 @@ def _left_aside() -> list[type[_LeftAside]]:
     return [type(name, (_LeftAside,), {"__module__": module}) for module, _, name in names]
 
 
-def _check_archive(path: Path) -> None:
+def check_archive(path: Path) -> None:
     """Tell a zip file that is cut off, or of something else, from one of `torch.save`.
 
     Raises:
