@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -15,7 +15,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeR
 from rich.table import Table
 from rich.text import Text
 
-from faimtrack.pipeline import SequenceOutcome
+if TYPE_CHECKING:  # a list of weights needs no pipeline
+    from faimtrack.pipeline import SequenceOutcome
 
 _LINE_WIDTH = 120
 """Columns of what is not shown in a terminal."""
