@@ -56,6 +56,13 @@ class Provenance:
     version: str = faimtrack.__version__
     format_version: int = FORMAT_VERSION
 
+    def to_json(self) -> str:
+        """The record as text, the same for the same record."""
+        tree = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        if not self.contents:
+            del tree["contents"]
+        return json.dumps(tree, indent=2, sort_keys=True, allow_nan=False, default=_plain) + "\n"
+
     def differences(self, other: Provenance) -> list[str]:
         """The names of all that differs, dotted; what the outputs are is left aside."""
         mine, others = _flat(self), _flat(other)
@@ -80,15 +87,8 @@ def _flat(record: Provenance) -> dict[str, Any]:
         else:
             leaves[name] = value
 
-    walk("", json.loads(_to_json(record)))
+    walk("", json.loads(record.to_json()))
     return leaves
-
-
-def _to_json(record: Provenance) -> str:
-    tree = {f.name: getattr(record, f.name) for f in dataclasses.fields(record)}
-    if not record.contents:
-        del tree["contents"]
-    return json.dumps(tree, indent=2, sort_keys=True, allow_nan=False, default=_plain) + "\n"
 
 
 def _plain(value: Any) -> Any:
@@ -127,7 +127,7 @@ def write_provenance(output: str | os.PathLike[str], record: Provenance) -> Path
         record = dataclasses.replace(record, output_sha256=file_sha256(output))
     sidecar = provenance_path(output)
     with atomic_file(sidecar) as temporary:
-        temporary.write_text(_to_json(record), encoding="utf-8", newline="\n")
+        temporary.write_text(record.to_json(), encoding="utf-8", newline="\n")
     return sidecar
 
 
@@ -139,18 +139,34 @@ def read_provenance(output: str | os.PathLike[str]) -> Provenance:
         ValueError: It is not a sidecar, or a newer version of faimtrack wrote it.
     """
     path = provenance_path(output)
+    return provenance_from_json(path.read_bytes(), path)
+
+
+def provenance_from_json(text: str | bytes, where: str | os.PathLike[str]) -> Provenance:
+    """A record from its JSON.
+
+    Args:
+        text: What `Provenance.to_json` gave.
+        where: The file that it stood in, for messages.
+
+    Raises:
+        ValueError: It is not a record, or a newer version of faimtrack wrote it.
+    """
     try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:  # both undecodable text and bad JSON
-        raise ValueError(f"{path}: expected a provenance sidecar, got no JSON") from None
+        tree = json.loads(text)
+    except (ValueError, RecursionError):  # both undecodable text and bad JSON
+        raise ValueError(f"{where}: expected a provenance sidecar, got no JSON") from None
     names = {f.name for f in dataclasses.fields(Provenance)}
     if not isinstance(tree, dict) or not {"kind", "format_version", "version"} <= tree.keys():
-        raise ValueError(f"{path}: expected a provenance sidecar, got other JSON")
+        raise ValueError(f"{where}: expected a provenance sidecar, got other JSON")
     if tree["format_version"] != FORMAT_VERSION or not tree.keys() <= names:
         raise ValueError(
-            f"{path}: expected format {FORMAT_VERSION}, got {tree['format_version']!r} "
+            f"{where}: expected format {FORMAT_VERSION}, got {tree['format_version']!r} "
             f"of faimtrack {tree['version']}"
         )
+    for name in ("configuration", "inputs", "weights", "contents"):
+        if not isinstance(tree.get(name, {}), dict):
+            raise ValueError(f"{where}: expected {name} to be a mapping, got {tree[name]!r}")
     return Provenance(**tree)
 
 

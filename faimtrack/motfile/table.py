@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from faimtrack.atomic import atomic_file
 from faimtrack.boxes import box_xywh_to_xyxy, box_xyxy_to_xywh
+from faimtrack.motfile.exact import far_corner, is_exact, may_hold_exact
 from faimtrack.structures import Detections, Tracks
 
 Kind = Literal["detections", "ground truth", "results"]
@@ -38,6 +39,8 @@ class MotTable:
         confidences: `(R,)` float64 as written; in ground truth 0 means "not evaluated".
         class_ids: `(R,)` int64, column 8; −1 where absent.
         visibilities: `(R,)` float64, column 9; −1 where absent.
+        far_corners: `(R, 2)` float64 right and bottom in pixels, where they are known better than
+            by sums of two float64; else None. See `faimtrack.motfile.exact`.
     """
 
     path: Path
@@ -47,6 +50,7 @@ class MotTable:
     confidences: NDArray[np.float64]
     class_ids: NDArray[np.int64]
     visibilities: NDArray[np.float64]
+    far_corners: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -54,6 +58,8 @@ class MotTable:
     @property
     def boxes(self) -> NDArray[np.float64]:
         """`(R, 4)` corners ``x1 y1 x2 y2`` in pixels."""
+        if self.far_corners is not None:
+            return np.concatenate([self.boxes_xywh[:, :2], self.far_corners], axis=1)
         return box_xywh_to_xyxy(self.boxes_xywh)
 
     @property
@@ -71,6 +77,7 @@ class MotTable:
             self.confidences[rows],
             self.class_ids[rows],
             self.visibilities[rows],
+            None if self.far_corners is None else self.far_corners[rows],
         )
 
     def rows_of(self, frame: int) -> slice:
@@ -84,12 +91,8 @@ class MotTable:
         MOTChallenge's detection files carry no class: column 8 of a detection is a world
         coordinate.
         """
-        rows = self.rows_of(frame)
-        return Detections(
-            box_xywh_to_xyxy(self.boxes_xywh[rows]),
-            self.confidences[rows],
-            class_names=class_names,
-        )
+        rows = self.select(self.rows_of(frame))
+        return Detections(rows.boxes, rows.confidences, class_names=class_names)
 
 
 def read_mot(
@@ -98,6 +101,7 @@ def read_mot(
     *,
     frame_count: int | None = None,
     allow_empty: bool = False,
+    allow_twins: bool = False,
 ) -> MotTable:
     """Read a MOTChallenge file of 7 to 10 columns, separated by commas (or blanks).
 
@@ -108,6 +112,7 @@ def read_mot(
             detections no line may come twice.
         frame_count: Length of the sequence; rows beyond it are refused. None: anything goes.
         allow_empty: Whether a file without rows is an answer ("nothing there") or a fault.
+        allow_twins: Whether a line of detections may come twice.
 
     Raises:
         ValueError: A row is wrong; the message names file, line, what was expected and what came.
@@ -122,8 +127,15 @@ def read_mot(
         values = np.zeros((0, _MOST_COLUMNS))
     else:
         values = _parse(path, lines, numbers)
-    _check(path, kind, values, np.asarray(numbers, dtype=np.int64), frame_count)
-    values = values[np.argsort(values[:, 0], kind="stable")]
+    line_numbers = np.asarray(numbers, dtype=np.int64)
+    _check(path, kind, values, line_numbers, frame_count)
+    if kind != "detections":
+        _refuse_twins(path, kind, values[:, :2], line_numbers)
+    elif not allow_twins:
+        _refuse_twins(path, kind, values[:, :8], line_numbers)
+    far_corners = _far_corners(values, lines, numbers)
+    order = np.argsort(values[:, 0], kind="stable")
+    values = values[order]
     return MotTable(
         path,
         values[:, 0].astype(np.int64),
@@ -134,6 +146,7 @@ def read_mot(
         # nothing.
         np.where(np.abs(values[:, 7]) <= _LARGEST_WHOLE, values[:, 7], -1).astype(np.int64),
         values[:, 8].copy(),
+        None if far_corners is None else far_corners[order],
     )
 
 
@@ -227,8 +240,23 @@ def _check(
         refuse(ids != np.floor(ids), "a whole id", 1)
     refuse(values[:, 4] < 0, "a width of 0 or more", 4)
     refuse(values[:, 5] < 0, "a height of 0 or more", 5)
-    keys = values[:, :7] if kind == "detections" else values[:, :2]
-    _refuse_twins(path, kind, keys, numbers)
+
+
+def _far_corners(
+    values: NDArray[np.float64], lines: list[str], numbers: list[int]
+) -> NDArray[np.float64] | None:
+    """Right and bottom of all rows, if a width or a height of any says more than a float64."""
+    long = [row for row, number in enumerate(numbers) if may_hold_exact(lines[number - 1])]
+    corners = None
+    for row in long:
+        line = lines[numbers[row] - 1]
+        texts = [text.strip() for text in line.split("," if "," in line else None)]
+        for axis in (0, 1):
+            if is_exact(texts[4 + axis]):
+                if corners is None:
+                    corners = values[:, 2:4] + values[:, 4:6]
+                corners[row, axis] = far_corner(values[row, 2 + axis], texts[4 + axis])
+    return corners
 
 
 def _refuse_twins(

@@ -18,14 +18,14 @@ class FileContents:
         class_names: What its class ids mean.
         frames: Which frames were looked at: one of them that has no rows is empty, and of others
             nothing is known.
-        sequence: Name of the sequence.
+        sequence: Name of the sequence; None if unknown.
         width: Of the frames, in pixels; None if unknown.
         height: Of the frames, in pixels; None if unknown.
     """
 
     class_names: tuple[str, ...]
     frames: Spans
-    sequence: str
+    sequence: str | None = None
     width: int | None = None
     height: int | None = None
 
@@ -61,7 +61,7 @@ class FileContents:
             raise refuse("class_names to be different names", names)
         if not _is_spans(spans):
             raise refuse("frames to be pairs of first and last frame, rising", spans)
-        if not isinstance(tree.get("sequence"), str):
+        if not isinstance(tree.get("sequence"), (str, type(None))):
             raise refuse("the name of a sequence", tree.get("sequence"))
         for key in ("width", "height"):
             if not (tree.get(key) is None or _is_count(tree[key])):
@@ -69,7 +69,7 @@ class FileContents:
         return cls(
             class_names=tuple(names),  # type: ignore[arg-type]
             frames=tuple((first, last) for first, last in spans),  # type: ignore[union-attr]
-            sequence=tree["sequence"],
+            sequence=tree.get("sequence"),
             width=tree.get("width"),
             height=tree.get("height"),
         )

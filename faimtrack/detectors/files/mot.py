@@ -17,6 +17,8 @@ from faimtrack.structures import Detections
 class MotEncoder:
     """Writes detections as MOTChallenge text."""
 
+    can_lack_its_end = True
+
     def __init__(self, file: PartialFile, class_names: tuple[str, ...]) -> None:
         self._file = file
         self._has_classes = len(class_names) > 1

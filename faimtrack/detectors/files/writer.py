@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,12 +14,18 @@ import numpy as np
 from faimtrack.atomic import PartialFile
 from faimtrack.detectors.files.contents import FileContents, Spans, with_frame
 from faimtrack.detectors.files.formats import DetectionFormat
-from faimtrack.detectors.files.mot import MotEncoder
+from faimtrack.provenance import Provenance
 from faimtrack.structures import Detections, SourceInfo
 
 
 class Encoder(Protocol):
-    """What one format makes of detections."""
+    """What one format makes of detections.
+
+    Attributes:
+        can_lack_its_end: Whether the frames so far can be read where `end` was not called.
+    """
+
+    can_lack_its_end: bool
 
     def begin(self) -> None:
         """Write what comes before all frames."""
@@ -53,6 +60,8 @@ class DetectionFile:
         format: DetectionFormat,  # noqa: A002 - it is the word of the command line
         class_names: Sequence[str],
         info: SourceInfo,
+        *,
+        record: Provenance | None = None,
     ) -> None:
         """Write to `path`.
 
@@ -62,13 +71,29 @@ class DetectionFile:
             class_names: What the class ids of all detections mean; if there is one name, all are
                 of that class, whatever their ids.
             info: The sequence.
+            record: How the detections are made; goes into formats that have a place for it.
         """
         self._file = PartialFile(path)
         self.path, self.partial_path = self._file.path, self._file.partial_path
         self.first_frame = self.last_frame = 0
         self._class_names, self._info = tuple(class_names), info
         self._frames: Spans = ()
-        self._encoder: Encoder = MotEncoder(self._file, self._class_names)
+        self._encoder = self._make_encoder(format, record)
+        self._is_readable = self._encoder.can_lack_its_end
+
+    def _make_encoder(self, kind: DetectionFormat, record: Provenance | None) -> Encoder:
+        # Imported here: who writes text needs no Parquet.
+        if kind == "mot":
+            from faimtrack.detectors.files.mot import MotEncoder
+
+            return MotEncoder(self._file, self._class_names)
+        if kind == "coco":
+            from faimtrack.detectors.files.coco_writing import CocoEncoder
+
+            return CocoEncoder(self._file, self._class_names, self._info)
+        from faimtrack.detectors.files.parquet import ParquetEncoder
+
+        return ParquetEncoder(self._file, record)
 
     @property
     def contents(self) -> FileContents:
@@ -112,4 +137,23 @@ class DetectionFile:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.__exit__(kind, error, trace)
+        if error is None:
+            try:
+                self._encoder.end(self.contents, is_whole=True)
+            except BaseException as failure:
+                self._leave(failure)
+                raise
+            self._file.__exit__(None, None, None)
+            return
+        if self.last_frame:
+            # The error is on its way already; another one on top of it is no news.
+            with contextlib.suppress(Exception):
+                self._encoder.end(self.contents, is_whole=False)
+                self._is_readable = True
+        self._leave(error)
+
+    def _leave(self, error: BaseException) -> None:
+        """Close the file after an error; nothing was kept if it cannot be read."""
+        if not self._is_readable:
+            self.first_frame = self.last_frame = 0
+        self._file.__exit__(type(error), error, error.__traceback__)

@@ -1,0 +1,208 @@
+"""Detections as Parquet: one row a detection, in row groups, sealed with a checksum.
+
+Columns: `frame` (int64, from 1, rising), `x1`, `y1`, `x2`, `y2` (float64, pixels), `score`
+(float64) and `class_id` (int32). The file's metadata hold what it contains (`FileContents`) and
+its provenance, both as JSON. In other people's files the numbers may be of other types, columns
+may be more, and `class_id` may be missing.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from faimtrack.atomic import PartialFile
+from faimtrack.detectors.files.contents import FileContents
+from faimtrack.detectors.files.table import DetectionTable, check_rows, unnamed_classes
+from faimtrack.masks.seal import check_seal, seal_parquet
+from faimtrack.provenance import Provenance, provenance_from_json
+from faimtrack.structures import Detections
+
+FORMAT_VERSION = 1
+"""Raised whenever older readers would misunderstand a file."""
+
+_VERSION_KEY = b"faimtrack.detections.version"
+_CONTENTS_KEY = b"faimtrack.detections.contents"
+_RECORD_KEY = b"faimtrack.detections.provenance"
+_ROWS_A_GROUP = 16384
+_NUMBERS = ("x1", "y1", "x2", "y2", "score")
+_SCHEMA = pa.schema(
+    [
+        pa.field("frame", pa.int64(), nullable=False),
+        *(pa.field(name, pa.float64(), nullable=False) for name in _NUMBERS),
+        pa.field("class_id", pa.int32(), nullable=False),
+    ]
+)
+
+
+class ParquetEncoder:
+    """Writes detections as Parquet.
+
+    Without its end a Parquet file cannot be read: after an error it is written, but of a process
+    that is killed nothing stays.
+    """
+
+    can_lack_its_end = False
+
+    def __init__(self, file: PartialFile, record: Provenance | None) -> None:
+        self._file, self._record = file, record
+        self._rows: list[tuple[int, Detections]] = []
+        self._row_count = 0
+
+    def begin(self) -> None:
+        """Write what comes before the first row group."""
+        self._writer = pq.ParquetWriter(
+            self._file.stream, _SCHEMA, compression="zstd", write_page_checksum=True
+        )
+
+    def add(self, frame: int, detections: Detections) -> None:
+        """Take one frame's rows; they are written when there are enough for a row group."""
+        if len(detections):
+            self._rows.append((frame, detections))
+            self._row_count += len(detections)
+        if self._row_count >= _ROWS_A_GROUP:
+            self._flush()
+
+    def end(self, contents: FileContents, is_whole: bool) -> None:
+        """Write the rows that are left, and what makes the file readable."""
+        if self._rows:
+            self._flush()
+        metadata = {
+            _VERSION_KEY: str(FORMAT_VERSION).encode(),
+            _CONTENTS_KEY: json.dumps(contents.to_tree()).encode(),
+        }
+        if self._record is not None:
+            metadata[_RECORD_KEY] = self._record.to_json().encode()
+        self._writer.add_key_value_metadata(metadata)
+        self._writer.close()
+        self._file.stream.flush()
+        seal_parquet(self._file.partial_path)
+        self._file.keep()
+
+    def _flush(self) -> None:
+        frames, found = zip(*self._rows, strict=True)
+        boxes = np.concatenate([each.boxes for each in found])
+        columns = [
+            np.repeat(np.array(frames, np.int64), [len(each) for each in found]),
+            *boxes.T,
+            np.concatenate([each.scores for each in found]),
+            np.concatenate([each.class_ids for each in found]).astype(np.int32),
+        ]
+        arrays = [
+            pa.array(np.ascontiguousarray(column), field.type)
+            for column, field in zip(columns, _SCHEMA, strict=True)
+        ]
+        self._rows, self._row_count = [], 0
+        self._writer.write_table(pa.Table.from_arrays(arrays, schema=_SCHEMA))
+
+
+def read_parquet(path: Path) -> DetectionTable:
+    """Read detections.
+
+    Raises:
+        ValueError: It is no such file, or not a whole one, or a row is wrong.
+        OSError: The file cannot be read.
+    """
+    check_seal(path)
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            columns = _read_columns(path, file)
+            metadata = file.metadata.metadata or {}
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{path}: expected a whole Parquet file: {_line(error)}") from error
+    contents, record = _read_metadata(path, metadata)
+    frames = columns["frame"]
+    boxes = np.stack([columns[name] for name in _NUMBERS[:4]], axis=1)
+    check_rows(path, "row", frames, boxes, columns["score"])
+    class_names, class_ids = _classes(path, columns["class_id"], contents)
+    order = np.argsort(frames, kind="stable")
+    return DetectionTable(
+        path=path,
+        frames=frames[order],
+        boxes=boxes[order],
+        scores=columns["score"][order],
+        class_ids=class_ids[order],
+        class_names=class_names,
+        contents=contents,
+        record=record,
+    )
+
+
+def read_parquet_record(path: Path) -> Provenance | None:
+    """Only how a file of detections was made; errors as of `read_parquet`."""
+    check_seal(path)
+    try:
+        metadata = pq.read_metadata(path).metadata or {}
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{path}: expected a whole Parquet file: {_line(error)}") from error
+    return _read_metadata(path, metadata)[1]
+
+
+def _read_columns(path: Path, file: pq.ParquetFile) -> dict[str, NDArray[Any]]:
+    found = file.schema_arrow.names
+    wanted = [field.name for field in _SCHEMA if field.name != "class_id" or "class_id" in found]
+    for name in wanted:
+        if found.count(name) != 1:
+            raise ValueError(
+                f"{path}: expected a column {name}, got {', '.join(sorted(found)) or 'none'}"
+            )
+    table = file.read(columns=wanted)
+    columns = {}
+    for name in wanted:
+        column = table.column(name)
+        if column.null_count:
+            raise ValueError(f"{path}: expected a value in each row of {name}, got null")
+        is_whole = pa.types.is_integer(column.type)
+        if not (is_whole or (name in _NUMBERS and pa.types.is_floating(column.type))):
+            expected = "numbers" if name in _NUMBERS else "whole numbers"
+            raise ValueError(f"{path}: expected {expected} in column {name}, got {column.type}")
+        dtype = np.float64 if name in _NUMBERS else np.int64
+        columns[name] = column.to_numpy().astype(dtype)
+    columns.setdefault("class_id", np.zeros(len(table), np.int64))
+    return columns
+
+
+def _read_metadata(
+    path: Path, metadata: dict[bytes, bytes]
+) -> tuple[FileContents | None, Provenance | None]:
+    if _VERSION_KEY not in metadata:
+        return None, None
+    if metadata[_VERSION_KEY] != str(FORMAT_VERSION).encode():
+        came = metadata[_VERSION_KEY].decode(errors="replace")
+        raise ValueError(f"{path}: expected detections of version {FORMAT_VERSION}, got {came}")
+    try:
+        tree = json.loads(metadata.get(_CONTENTS_KEY, b""))
+    except (ValueError, RecursionError):
+        raise ValueError(f"{path}: expected what it contains as JSON, got other text") from None
+    record = metadata.get(_RECORD_KEY)
+    return (
+        FileContents.from_tree(str(path), tree),
+        None if record is None else provenance_from_json(record, path),
+    )
+
+
+def _classes(
+    path: Path, kinds: NDArray[np.int64], contents: FileContents | None
+) -> tuple[tuple[str, ...] | None, NDArray[np.int64]]:
+    """Names of the classes, and ids that index them."""
+    if contents is None:
+        names, class_ids = unnamed_classes(kinds.tolist(), "class")
+        return names, np.array(class_ids, np.int64)
+    wrong = np.flatnonzero((kinds < 0) | (kinds >= len(contents.class_names)))
+    if len(wrong):
+        raise ValueError(
+            f"{path}, row {wrong[0] + 1}: expected a class id below {len(contents.class_names)}, "
+            f"got {kinds[wrong[0]]}"
+        )
+    return contents.class_names, kinds
+
+
+def _line(error: BaseException) -> str:
+    """The first line of a message."""
+    return str(error).strip().partition("\n")[0]
