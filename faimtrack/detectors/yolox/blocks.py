@@ -148,3 +148,10 @@ class Focus(nn.Module):
             images[..., 1::2, 1::2],
         )
         return self.conv(torch.cat(corners, dim=1))
+
+
+def fold_blocks(module: nn.Module) -> None:
+    """Fold every `ConvBlock` in a module, in place."""
+    for each in list(module.modules()):
+        if isinstance(each, ConvBlock):
+            each.fold()

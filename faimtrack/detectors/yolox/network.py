@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from faimtrack.detectors.yolox.backbone import PathAggregation, level_channels
-from faimtrack.detectors.yolox.blocks import ConvBlock, conv_block
+from faimtrack.detectors.yolox.blocks import ConvBlock, conv_block, fold_blocks
 from faimtrack.detectors.yolox.letterbox import STRIDES
 
 _PRIOR = 0.01  # what objectness and class scores are near to before training
@@ -132,7 +132,6 @@ class Yolox(nn.Module):
     Attributes:
         size: How deep and wide it is.
         class_count: Classes that it tells apart.
-        is_folded: Whether its batch norms are merged into the convolutions.
         backbone: From images to the pyramid's maps.
         head: From the maps to a `YoloxOutput`.
     """
@@ -160,11 +159,15 @@ class Yolox(nn.Module):
             raise ValueError(f"class_count: expected 1 or more, got {class_count}")
         self.size = size
         self.class_count = class_count
-        self.is_folded = False
         self.backbone = PathAggregation(size.depth, size.width, depthwise=size.depthwise)
         self.head = YoloxHead(size.width, class_count, depthwise=size.depthwise)
         if folded:
-            self.fold()
+            fold_blocks(self)
+
+    @property
+    def is_folded(self) -> bool:
+        """Whether its batch norms are merged into the convolutions."""
+        return not any(isinstance(module, nn.BatchNorm2d) for module in self.modules())
 
     def forward(self, images: Tensor) -> YoloxOutput:
         """All that the network computes for `images`, as `features` takes them."""
@@ -189,13 +192,6 @@ class Yolox(nn.Module):
             )
         levels: tuple[Tensor, Tensor, Tensor] = self.backbone(images)
         return levels
-
-    def fold(self) -> None:
-        """Merge all batch norms into the convolutions, in place: faster, and no more to train."""
-        for module in list(self.modules()):
-            if isinstance(module, ConvBlock):
-                module.fold()
-        self.is_folded = True
 
 
 class YoloxHead(nn.Module):

@@ -97,10 +97,10 @@ class _OnnxLayers:
                 for attribute in node.attribute:
                     if attribute.name == "value":
                         self._constants[node.output[0]] = numpy_helper.to_array(attribute.t)
+            elif node.op_type == "Identity" and node.input[0] in self._constants:
+                self._constants[node.output[0]] = self._constants[node.input[0]]
             elif node.output:
                 self._layers[node.output[0]] = self._layer_of(node)
-                if node.op_type == "Identity" and node.input[0] in self._constants:
-                    self._constants[node.output[0]] = self._constants[node.input[0]]
 
     def kernels(self, name: str) -> NDArray[Any]:
         """The weights of the convolution that makes `name`."""
@@ -117,11 +117,9 @@ class _OnnxLayers:
         """Convolutions that give box offsets, objectness and classes, the finest level first."""
         found = []
         for layer in self._layers.values():
-            makers = [each.inputs[0] if each.kind == "Sigmoid" else each for each in layer.inputs]
-            if (
-                layer.kind == "concatenation"
-                and [each.kind for each in makers] == ["convolution"] * 3
-            ):
+            makers = [_before_sigmoid(each) for each in layer.inputs]
+            kinds = [each.kind for each in makers]
+            if layer.kind == "concatenation" and kinds == ["convolution"] * 3:
                 channels = [len(self.kernels(each.name)) for each in makers]
                 if channels[:2] == [4, 1]:
                     found.append(makers)
@@ -148,6 +146,10 @@ class _OnnxLayers:
             raise _MismatchError(f"a convolution whose weights {name} are computed")
         constant: NDArray[Any] = self._constants[name]
         return constant
+
+
+def _before_sigmoid(layer: _Layer) -> _Layer:
+    return layer.inputs[0] if layer.kind == "Sigmoid" and layer.inputs else layer
 
 
 class _Tracer(fx.Tracer):
