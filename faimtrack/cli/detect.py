@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from faimtrack.cli.detector_option import DETECTOR_HELP, detector_inputs
 from faimtrack.cli.running import class_names, existing_outputs, run_and_show
 from faimtrack.detectors.files.formats import DetectionFormat
 from faimtrack.motfile import SplitName
@@ -25,9 +26,7 @@ def detect(
             "camera numbers, URLs.",
         ),
     ],
-    detector: Annotated[
-        Path | None, typer.Option(help="A YOLOX network as ONNX; looks at the pixels.")
-    ] = None,
+    detector: Annotated[str | None, typer.Option(metavar="NAME|FILE", help=DETECTOR_HELP)] = None,
     detections: Annotated[
         Path | None,
         typer.Option(
@@ -77,16 +76,18 @@ def detect(
     existing = existing_outputs(resume=resume, overwrite=overwrite)
     resolved = resolve_recipe(
         recipe,
+        detector=detector,
         settings={"classes": class_names(classes), "split": split},
         overrides=overrides or (),
     )
+    weights, detections = detector_inputs(resolved.weights, detections)
     tasks = plan_detection(
         sources,
         resolved,
         output,
         format=format,
         detections=detections,
-        weights=detector,
+        weights=weights,
         existing=existing,
         allow_empty=allow_empty,
     )

@@ -45,6 +45,11 @@ _VERBS = {
     "trackers": _Verb(
         "faimtrack.cli.trackers", "trackers", "List trackers with every parameter and its meaning."
     ),
+    "detectors": _Verb(
+        "faimtrack.cli.detectors",
+        "detectors",
+        "List kinds of detectors with every parameter and its meaning.",
+    ),
     "weights": _Verb(
         "faimtrack.cli.weights", "weights", "List, fetch, add and check weights of networks."
     ),

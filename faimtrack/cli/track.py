@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from faimtrack.cli.detector_option import DETECTOR_HELP, detector_inputs
 from faimtrack.cli.running import class_names, existing_outputs, run_and_show
 from faimtrack.motfile import Numbering, SplitName
 from faimtrack.pipeline import plan_tasks
@@ -64,9 +65,7 @@ def track(
             "det/det.txt."
         ),
     ] = None,
-    detector: Annotated[
-        Path | None, typer.Option(help="A YOLOX network as ONNX; looks at the pixels.")
-    ] = None,
+    detector: Annotated[str | None, typer.Option(metavar="NAME|FILE", help=DETECTOR_HELP)] = None,
     classes: Annotated[
         str | None, typer.Option(metavar="NAMES", help="What to track, such as person,car.")
     ] = None,
@@ -106,15 +105,17 @@ def track(
     resolved = resolve_recipe(
         recipe,
         tracker=tracker,
+        detector=detector,
         settings={"classes": class_names(classes), "split": split, "numbering": numbering},
         overrides=overrides or (),
     )
+    weights, detections = detector_inputs(resolved.weights, detections)
     tasks = plan_tasks(
         sources,
         resolved,
         output,
         detections=detections,
-        weights=detector,
+        weights=weights,
         video=output if video == _BESIDE_RESULTS else None if video is None else Path(video),
         existing=existing,
         allow_empty=allow_empty,

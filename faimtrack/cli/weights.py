@@ -22,11 +22,13 @@ from faimtrack.cli.progress import make_console, make_table
 from faimtrack.weights import (
     CachedWeights,
     WeightsEntry,
+    WeightsMetadata,
     add_weights,
     cache_folder,
     cached_weights,
     find_weights,
     pull_weights,
+    read_metadata,
     verify_weights,
     weights_entries,
 )
@@ -85,13 +87,25 @@ def _rows() -> list[dict[str, Any]]:
     """Every field of every file that has a name: published ones first, then the user's own."""
     cached = {each.name: each for each in cached_weights()}
     rows = [_row(entry, cached.pop(entry.name, None)) for entry in weights_entries()]
-    for own in cached.values():
-        rows.append(
-            dict.fromkeys(rows[0], None)
-            | {"name": own.name, "title": "your own", "licence": "", "data": ""}
-            | _state(own, None)
-        )
-    return rows
+    return rows + [dict.fromkeys(rows[0], None) | _own_row(own) for own in cached.values()]
+
+
+def _own_row(own: CachedWeights) -> dict[str, Any]:
+    """What is known of a file of the user: faimtrack's own say what they are."""
+    try:
+        metadata = read_metadata(own.path)
+    except ValueError:  # `verify` is there to tell
+        metadata = None
+    said = metadata or WeightsMetadata(architecture="")
+    return {
+        "name": own.name,
+        "title": " ".join(["your own", said.architecture]).strip(),
+        "licence": said.licence,
+        "data": said.data,
+        "architecture": said.architecture or None,
+        "input_size": said.settings.get("input_size"),
+        "input_convention": said.settings.get("input_convention"),
+    } | _state(own, None)
 
 
 def _row(entry: WeightsEntry, cached: CachedWeights | None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ Precision = Literal["full", "half"]
 
 @dataclass(frozen=True, kw_only=True)
 class DetectorConfig(PresetConfig):
-    """Where a network runs and on how many frames at a time."""
+    """What a network's classes are called, where it runs and on how many frames at a time."""
 
     batch_size: int | None = parameter(
         None,
@@ -22,6 +22,10 @@ class DetectorConfig(PresetConfig):
         unit="frames", low=1,
     )  # fmt: skip
     device: Device = parameter("auto", "auto: a GPU that is there, else the CPU.")
+    class_names: tuple[str, ...] | None = parameter(
+        None, "Names of the network's classes in its order, such as [person, car]; unset: as its "
+        "file says, else COCO's for 80 classes and person for one.",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +36,8 @@ class TorchConfig(DetectorConfig):
     compile: bool = parameter(
         False, "Compile the network with torch.compile: a slow start, then faster."
     )
-    channels_last: bool = parameter(
-        False, "Keep pixels' channels together in memory; often faster on GPUs of recent years."
+    channels_last: bool | None = parameter(
+        None,
+        "Keep pixels' channels together in memory; unset: on a CPU, where it is faster; often "
+        "so too on GPUs of recent years in half precision.",
     )

@@ -1,15 +1,172 @@
-"""Which kind of detector a name or a file stands for."""
+"""Which kind of detector a name or a file stands for, and the file behind a name."""
 
 from __future__ import annotations
 
+import difflib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
 from faimtrack.detectors.config import DetectorConfig
-from faimtrack.detectors.yolox.config import YoloxOnnxConfig
+from faimtrack.detectors.faster_rcnn.config import FasterRcnnConfig
+from faimtrack.detectors.files.formats import SUFFIXES
+from faimtrack.detectors.yolox.config import YoloxConfig, YoloxOnnxConfig
+from faimtrack.weights import (
+    WeightsEntry,
+    cached_weights,
+    find_weights,
+    read_checkpoint,
+    read_metadata,
+    weights_entries,
+)
+
+Family = Literal["yolox", "yolox-onnx", "faster-rcnn", "recorded"]
 
 
-def config_class_of(weights: str | None) -> type[DetectorConfig]:
-    """The configuration that a detector's weights want.
+@dataclass(frozen=True, kw_only=True)
+class DetectorKind:
+    """A kind of detector.
+
+    Attributes:
+        name: How a person calls it.
+        title: What it is and what it reads.
+        config_class: Its configuration.
+    """
+
+    name: Family
+    title: str
+    config_class: type[DetectorConfig]
+
+
+DETECTOR_KINDS = (
+    DetectorKind(
+        name="yolox",
+        title="YOLOX in torch: .pth of YOLOX, ByteTrack or YOLOV, our .safetensors",
+        config_class=YoloxConfig,
+    ),
+    DetectorKind(
+        name="yolox-onnx",
+        title="YOLOX in onnxruntime, needs no torch: .onnx",
+        config_class=YoloxOnnxConfig,
+    ),
+    DetectorKind(
+        name="faster-rcnn",
+        title="Faster R-CNN in torch: .pth of torchvision, our .safetensors",
+        config_class=FasterRcnnConfig,
+    ),
+)
+"""All that run a network."""
+
+_TORCH_FAMILIES: tuple[Family, ...] = ("yolox", "faster-rcnn")
+# Keys that no other network has.
+_KEYS: dict[Family, tuple[str, ...]] = {
+    "yolox": ("head.cls_preds.", "head.stems."),
+    "faster-rcnn": ("rpn.", "roi_heads."),
+}
+_FILE_SUFFIXES = {".onnx", ".safetensors", ".pth", ".pt", ".tar", ".ckpt", *SUFFIXES.values()}
+
+
+def detector_file(weights: str | os.PathLike[str]) -> Path:
+    """The file behind a detector's name; a file stands for itself.
+
+    Raises:
+        FileNotFoundError: There is no such file, or the named weights are not in the cache (the
+            message says how they come there).
+        ValueError: Nothing is known under that name, or it is no detector.
+        OSError: The cache cannot be read.
+    """
+    path = Path(weights)
+    if path.is_file():
+        return path
+    if _looks_like_a_file(weights):
+        raise FileNotFoundError(f"{path}: expected a detector, got no such file")
+    name = os.fspath(weights)
+    entry = _entry(name)
+    if entry is None and name not in (own := [each.name for each in cached_weights()]):
+        known = [*_detector_names(), *own]
+        closest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
+        raise ValueError(
+            f"detector: expected a file or one of {', '.join(known)}, got {name!r}; the nearest "
+            f"is {closest}"
+        )
+    return find_weights(name)
+
+
+def family_of(weights: str | os.PathLike[str]) -> Family:
+    """Which kind of detector this is; of a registered name it is known without its file.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no detector.
+        OSError: The file cannot be read.
+    """
+    entry = None if Path(weights).is_file() else _entry(os.fspath(weights))
+    if entry is not None:
+        return _family_of_architecture(entry.architecture, entry.name)
+    path = detector_file(weights)
+    if path.suffix.lower() in SUFFIXES.values():
+        return "recorded"
+    if path.suffix.lower() == ".onnx":
+        return "yolox-onnx"
+    metadata = read_metadata(path)
+    if metadata is not None:
+        return _family_of_architecture(metadata.architecture, path)
+    return _family_of_keys(read_checkpoint(path).tensors, path)
+
+
+def config_class_of(weights: str | os.PathLike[str] | None) -> type[DetectorConfig]:
+    """The configuration that a detector has.
 
     Args:
-        weights: A name or a file; None takes that of a YOLOX.
+        weights: A name or a file; None takes that of a YOLOX in ONNX.
+
+    Raises:
+        As `family_of`.
     """
-    return YoloxOnnxConfig
+    family = "yolox-onnx" if weights is None else family_of(weights)
+    return next(
+        (kind.config_class for kind in DETECTOR_KINDS if kind.name == family), DetectorConfig
+    )
+
+
+def _looks_like_a_file(weights: str | os.PathLike[str]) -> bool:
+    path = Path(weights)
+    return (
+        not isinstance(weights, str)
+        or path.name != weights
+        or path.suffix.lower() in _FILE_SUFFIXES
+    )
+
+
+def _entry(name: str) -> WeightsEntry | None:
+    """The registered detector of a name; None if there is none.
+
+    Raises:
+        ValueError: The name is that of another kind of network.
+    """
+    entry = next((entry for entry in weights_entries() if entry.name == name), None)
+    if entry is not None and entry.kind != "detector":
+        raise ValueError(f"{name}: expected a detector, got {entry.title}")
+    return entry
+
+
+def _detector_names() -> list[str]:
+    return [entry.name for entry in weights_entries() if entry.kind == "detector"]
+
+
+def _family_of_architecture(architecture: str, where: str | Path) -> Family:
+    for family in _TORCH_FAMILIES:
+        if architecture.startswith(family):
+            return family
+    raise ValueError(f"{where}: expected a detector, got weights of {architecture}")
+
+
+def _family_of_keys(keys: Iterable[str], path: Path) -> Family:
+    """The family that has all of its keys here; of an unknown network the YOLOX, which says so."""
+    keys = list(keys)
+    for family, prefixes in _KEYS.items():
+        if all(any(key.startswith(prefix) for key in keys) for prefix in prefixes):
+            return family
+    return "yolox"

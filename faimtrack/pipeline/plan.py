@@ -34,7 +34,7 @@ def plan_tasks(
         recipe: For all of them.
         output: Folder of the results, ``<sequence>.txt``.
         detections: A detection file, or a folder of ``<sequence>.txt``.
-        weights: An ONNX detector.
+        weights: A detector's file.
         video: A video file where there is one sequence, else a folder of ``<sequence>.mp4``.
         existing: What to do with outputs that are there.
         allow_empty: Whether a detection file without rows is an answer.
@@ -84,7 +84,7 @@ def plan_detection(
         format: How detections are written.
         detections: A detection file to write in another format, or a folder of
             ``<sequence>.txt``.
-        weights: An ONNX detector.
+        weights: A detector's file.
         existing: What to do with outputs that are there.
         allow_empty: Whether a detection file without rows is an answer.
 

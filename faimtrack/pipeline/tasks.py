@@ -22,7 +22,7 @@ class Task:
         output: The file to write.
         recipe: Tracker, detector and split.
         detections: A file of detections; None takes the sequence's own ``det/det.txt``.
-        weights: An ONNX detector; it then looks at the pixels and no detection file is read.
+        weights: A detector's file; it then looks at the pixels and no detection file is read.
         existing: What to do with outputs that are there: `refuse` to touch them, `resume` (keep
             them if the same run made them of the same inputs, else make them anew) or
             `overwrite`.

@@ -152,7 +152,11 @@ def test_a_recipe_by_name_sets_split_and_tracker(faimtrack, make_sequence, tmp_p
         (["--classes", "a,,b"], 2, "expected names between commas"),
         (["--classes", "a,b"], 1, "expected one name for"),
         (["--resume", "--overwrite"], 2, "expected either --resume or --overwrite, got both"),
-        (["--detector", "m.onnx", "--detections", "d.txt"], 1, "detections or a detector, got b"),
+        (
+            ["--detector", "yolox-s", "--detections", "d.txt"],
+            2,
+            "detections or a detector, got both",
+        ),
         (["--detections", "nothing.txt"], 1, "nothing.txt: No such file or directory"),
         (["--detector", "nothing.onnx"], 1, "nothing.onnx"),
         (["--video", "out.avi"], 1, "out.avi: expected a name that ends in .mp4, or a folder"),
@@ -203,10 +207,10 @@ def test_a_result_that_another_run_ends_meanwhile_is_not_touched(
 ):
     from faimtrack.pipeline import tracking
 
-    def late(task, source):
+    def late(task, source, loader):
         (tmp_path / "out").mkdir()
         (tmp_path / "out" / "walk.txt").write_text("theirs\n")
-        return make_detector(task, source)
+        return make_detector(task, source, loader)
 
     make_detector = tracking.make_detector
     monkeypatch.setattr(tracking, "make_detector", late)

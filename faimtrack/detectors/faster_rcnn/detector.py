@@ -79,7 +79,7 @@ class FasterRcnnDetector:
             OSError: The file cannot be read.
         """
         self.config = config = replace(config or FasterRcnnConfig(), **parameters)
-        network = _network_of(weights, class_names)
+        network = _network_of(weights, class_names or config.class_names)
         self.class_names = network.class_names
         kept = class_numbers(classes, self.class_names)
         self._kept_classes = np.arange(len(self.class_names)) if kept is None else kept

@@ -72,7 +72,9 @@ class YoloxOnnxDetector:
         )
         output = self._probe()
         self._grid = self._anchors(output)
-        self.class_names = name_classes(output.shape[2] - 5, class_names, self.model.path)
+        self.class_names = name_classes(
+            output.shape[2] - 5, class_names or self.config.class_names, self.model.path
+        )
         self._kept_classes = class_numbers(classes, self.class_names)
         decoded = self.config.decoded
         self._is_decoded = _looks_decoded(output, self._grid[0]) if decoded is None else decoded

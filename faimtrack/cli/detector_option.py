@@ -1,0 +1,42 @@
+"""`--detector NAME|FILE`: a network, fetched if it must be, or a file of detections."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import typer
+
+from faimtrack.cli.weights import pull_with_bar
+from faimtrack.detectors.families import detector_file, family_of
+from faimtrack.weights import weights_entries
+
+DETECTOR_HELP = (
+    "Looks at the pixels: a name of `faimtrack weights list` (fetched when first used), a YOLOX "
+    "(.pth, .onnx), a Faster R-CNN (.pth), our own .safetensors, or a file of detections."
+)
+
+
+def detector_inputs(
+    weights: str | None, detections: Path | None
+) -> tuple[Path | None, Path | None]:
+    """The file of weights and the file of detections, one of them None, that are to be used.
+
+    Registered weights that are not in the cache are fetched, under a progress bar.
+
+    Args:
+        weights: A recipe's detector: a name, a file of weights or of detections.
+        detections: What `--detections` names.
+    """
+    if weights is None:
+        return None, detections
+    if detections is not None:
+        raise typer.BadParameter("expected either --detections or a detector, got both")
+    try:
+        path = detector_file(weights)
+    except FileNotFoundError:
+        if weights not in {entry.name for entry in weights_entries()}:
+            raise
+        print(f"faimtrack: fetching {weights}, which is not in the cache", file=sys.stderr)
+        path = pull_with_bar(weights)
+    return (None, path) if family_of(path) == "recorded" else (path, None)

@@ -1,0 +1,104 @@
+import pytest
+import torch
+
+from faimtrack.detectors.config import DetectorConfig
+from faimtrack.detectors.families import config_class_of, detector_file, family_of
+from faimtrack.detectors.faster_rcnn.config import FasterRcnnConfig
+from faimtrack.detectors.faster_rcnn.network import build_faster_rcnn
+from faimtrack.detectors.loading import open_detector
+from faimtrack.detectors.yolox.config import YoloxConfig, YoloxOnnxConfig
+from faimtrack.detectors.yolox.detector import YoloxDetector
+from faimtrack.detectors.yolox.network import Yolox
+from faimtrack.detectors.yolox.onnx import YoloxOnnxDetector
+from faimtrack.weights import WeightsMetadata, add_weights, write_weights
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("FAIMTRACK_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def yolox_file(tmp_path):
+    path = tmp_path / "yolox.pth"
+    torch.save({"model": Yolox("nano", 1).state_dict()}, path)
+    return path
+
+
+@pytest.fixture
+def faster_rcnn_file(tmp_path):
+    path = tmp_path / "frcnn.pth"
+    torch.save(build_faster_rcnn("resnet18-fpn", ("person",)).state_dict(), path)
+    return path
+
+
+def test_registered_names_are_known_without_their_files():
+    assert config_class_of("yolox-s") is YoloxConfig
+    assert config_class_of("faster-rcnn-resnet50-fpn") is FasterRcnnConfig
+    with pytest.raises(FileNotFoundError, match="faimtrack weights pull yolox-s"):
+        detector_file("yolox-s")
+
+
+def test_checkpoints_are_known_by_their_keys(yolox_file, faster_rcnn_file):
+    assert family_of(yolox_file) == "yolox"
+    assert family_of(str(faster_rcnn_file)) == "faster-rcnn"
+    assert config_class_of(faster_rcnn_file) is FasterRcnnConfig
+
+
+def test_our_weights_are_known_by_what_they_say(tmp_path):
+    path = tmp_path / "own.safetensors"
+    tensors = {"anything": torch.zeros(1)}
+    write_weights(path, tensors, WeightsMetadata(architecture="yolox-nano"))
+    assert family_of(path) == "yolox"
+    write_weights(path, tensors, WeightsMetadata(architecture="faster-rcnn-resnet18-fpn"))
+    assert family_of(path) == "faster-rcnn"
+    write_weights(path, tensors, WeightsMetadata(architecture="sam-vit-b"))
+    with pytest.raises(
+        ValueError, match=r"own\.safetensors: expected a detector, got .*sam-vit-b"
+    ):
+        family_of(path)
+
+
+def test_names_that_a_user_gave_are_found(yolox_file):
+    add_weights(yolox_file, "crowd-nano")
+    assert family_of("crowd-nano") == "yolox"
+    assert detector_file("crowd-nano").read_bytes() == yolox_file.read_bytes()
+    assert isinstance(open_detector("crowd-nano"), YoloxDetector)
+
+
+def test_files_of_detections_run_no_network(tmp_path):
+    path = tmp_path / "det.txt"
+    path.write_text("1,-1,1,2,3,4,0.5,-1,-1,-1\n")
+    assert config_class_of(path) is DetectorConfig
+    with pytest.raises(ValueError, match=r"det\.txt: expected a network"):
+        open_detector(path)
+
+
+@pytest.mark.parametrize("name", ["none.pth", "folder/none", "none.onnx"])
+def test_a_file_that_is_not_there_is_said_so(name):
+    with pytest.raises(FileNotFoundError, match="none"):
+        family_of(name)
+
+
+def test_a_name_that_is_none_names_the_nearest():
+    with pytest.raises(ValueError, match="got 'yolox-nan'; the nearest is yolox-nano"):
+        family_of("yolox-nan")
+    with pytest.raises(ValueError, match="sam-vit-b: expected a detector, got SAM ViT-B"):
+        family_of("sam-vit-b")
+
+
+def test_every_kind_opens_with_its_own_configuration(yolox_file, shared_data):
+    found = open_detector(yolox_file, YoloxConfig(score_threshold=0.4))
+    assert found.config.score_threshold == 0.4
+    onnx = shared_data / "models" / "yolox_nano.onnx"
+    assert isinstance(open_detector(onnx, classes=["person"]), YoloxOnnxDetector)
+    assert config_class_of(onnx) is YoloxOnnxConfig
+    with pytest.raises(ValueError, match="expected a YoloxConfig, got a FasterRcnnConfig"):
+        open_detector(yolox_file, FasterRcnnConfig())
+
+
+def test_names_of_classes_can_be_configured(tmp_path):
+    path = tmp_path / "three.pth"
+    torch.save({"model": Yolox("nano", 3).state_dict()}, path)
+    config = YoloxConfig(class_names=("red", "green", "blue"))
+    assert open_detector(path, config).class_names == ("red", "green", "blue")
