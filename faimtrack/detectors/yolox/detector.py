@@ -62,7 +62,7 @@ class YoloxDetector:
         loaded = weights
         if not isinstance(loaded, LoadedYolox):
             loaded = load_yolox(read_checkpoint(loaded))
-        self.class_names = loaded.name_classes(class_names)
+        self.class_names = loaded.name_classes(class_names or config.class_names)
         self._kept_classes = class_numbers(classes, self.class_names)
         self.input_size = (
             config.input_height or loaded.input_size[0],
