@@ -7,6 +7,7 @@ import dataclasses
 from faimtrack.detectors.files import DetectionFile
 from faimtrack.detectors.session import Detector
 from faimtrack.pipeline.inputs import detections_record, make_detector
+from faimtrack.pipeline.loader import DetectorLoader
 from faimtrack.pipeline.run import PipelineSummary, Sink, run_pipeline
 from faimtrack.pipeline.sequence import (
     Report,
@@ -21,12 +22,15 @@ from faimtrack.provenance import write_provenance
 from faimtrack.video import FrameSource, open_source
 
 
-def detect_sequence(task: DetectionTask, report: Report | None = None) -> SequenceResult:
+def detect_sequence(
+    task: DetectionTask, report: Report | None = None, loader: DetectorLoader | None = None
+) -> SequenceResult:
     """Find objects in one sequence and write them.
 
     Args:
         task: What to do.
         report: Called after each frame.
+        loader: Where the network comes from, if there is one; None loads it for this sequence.
 
     Raises:
         SequenceStopped: Frames had been looked at already when something failed; they are kept
@@ -40,7 +44,7 @@ def detect_sequence(task: DetectionTask, report: Report | None = None) -> Sequen
         is_done, notes = look_back(task, record)
         if is_done:
             return SequenceResult(summary=None)
-        detector = make_detector(task, source)
+        detector = make_detector(task, source, loader or DetectorLoader())
         file = _file(task, source, detector)
         summary = _run(task, source, detector, file, report)
         contents = file.contents.to_tree()

@@ -8,13 +8,14 @@ from pathlib import Path
 from faimtrack.detectors.recorded import RecordedDetections
 from faimtrack.detectors.session import Detector
 from faimtrack.motfile import Numbering, read_mot
+from faimtrack.pipeline.loader import DetectorLoader
 from faimtrack.pipeline.tasks import DetectionTask, SequenceTask, Task
 from faimtrack.provenance import Provenance, file_sha256, files_sha256
 from faimtrack.video import FrameSource
 from faimtrack.video.images import ImageFiles, MotSequence
 
 
-def make_detector(task: Task, source: FrameSource) -> Detector:
+def make_detector(task: Task, source: FrameSource, loader: DetectorLoader) -> Detector:
     """The detector of a task: an ONNX network, or a replay of recorded detections.
 
     Raises:
@@ -23,9 +24,7 @@ def make_detector(task: Task, source: FrameSource) -> Detector:
     """
     classes = task.recipe.settings.classes
     if task.weights is not None:
-        from faimtrack.detectors.yolox.onnx import YoloxOnnxDetector
-
-        return YoloxOnnxDetector(task.weights, task.recipe.detector, classes=classes or None)
+        return loader.load(task.weights, task.recipe.detector, classes)
     path = _detections_path(task, source)
     if len(classes) > 1:
         raise ValueError(

@@ -15,6 +15,7 @@ from typing import Any
 
 from faimtrack.errors import describe_error
 from faimtrack.pipeline.detecting import detect_sequence
+from faimtrack.pipeline.loader import DetectorLoader
 from faimtrack.pipeline.sequence import Report, SequenceResult
 from faimtrack.pipeline.tasks import DetectionTask, SequenceTask, Task
 from faimtrack.pipeline.tracking import track_sequence
@@ -67,21 +68,25 @@ def run_tasks(
         raise ValueError(f"jobs: expected 1 or more, got {jobs}")
     report = report or (lambda name, done, total: None)
     if min(jobs, len(tasks)) <= 1:
+        loader = DetectorLoader()
         for task in tasks:
-            yield run_task(task, report)
+            yield run_task(task, report, loader)
     else:
         yield from _in_processes(tasks, min(jobs, len(tasks)), report)
 
 
-def run_task(task: Task, report: ManyReport) -> SequenceOutcome:
+def run_task(
+    task: Task, report: ManyReport, loader: DetectorLoader | None = None
+) -> SequenceOutcome:
     """Do one task, of whichever kind, in this process; what fails is an outcome too.
 
     Args:
         task: What to do.
         report: Called after some of the frames.
+        loader: Keeps the network from task to task; None loads it for this one.
     """
     try:
-        result = _do(task, _throttled(task.name, report))
+        result = _do(task, _throttled(task.name, report), loader)
     except Exception as error:
         _LOG.debug("%s failed", task.name, exc_info=True)
         if os.environ.get("FAIMTRACK_DEBUG") == "1":
@@ -92,12 +97,12 @@ def run_task(task: Task, report: ManyReport) -> SequenceOutcome:
     return SequenceOutcome(task=task, result=result)
 
 
-def _do(task: Task, report: Report) -> SequenceResult:
+def _do(task: Task, report: Report, loader: DetectorLoader | None) -> SequenceResult:
     """The one place that knows which kind of task is whose work."""
     if isinstance(task, SequenceTask):
-        return track_sequence(task, report)
+        return track_sequence(task, report, loader)
     if isinstance(task, DetectionTask):
-        return detect_sequence(task, report)
+        return detect_sequence(task, report, loader)
     raise TypeError(f"{task.name}: expected a task to track or to detect, got {type(task)}")
 
 
@@ -143,11 +148,12 @@ def _work(connection: Connection) -> None:
     # Ctrl-C reaches the whole group of processes; the parent decides, and tells by SIGTERM.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _interrupt_once)
+    loader = DetectorLoader()
     try:
         while True:
             task = connection.recv()
             outcome = run_task(
-                task, lambda name, done, total: connection.send((name, done, total))
+                task, lambda name, done, total: connection.send((name, done, total)), loader
             )
             connection.send(outcome)
     except (EOFError, OSError, KeyboardInterrupt):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+from faimtrack.detectors.session import Detector
 from faimtrack.pipeline.inputs import make_detector, tracks_record, video_record
+from faimtrack.pipeline.loader import DetectorLoader
 from faimtrack.pipeline.run import PipelineSummary, Sink, run_pipeline
 from faimtrack.pipeline.sequence import (
     Report,
@@ -21,12 +23,15 @@ from faimtrack.trackers import create_tracker
 from faimtrack.video import FrameSource, open_source
 
 
-def track_sequence(task: SequenceTask, report: Report | None = None) -> SequenceResult:
+def track_sequence(
+    task: SequenceTask, report: Report | None = None, loader: DetectorLoader | None = None
+) -> SequenceResult:
     """Track one sequence and write its files.
 
     Args:
         task: What to do.
         report: Called after each frame.
+        loader: Where the network comes from, if there is one; None loads it for this sequence.
 
     Raises:
         SequenceStopped: Frames had been tracked already when something failed; they are kept
@@ -40,7 +45,8 @@ def track_sequence(task: SequenceTask, report: Report | None = None) -> Sequence
         is_done, notes = look_back(task, record)
         if is_done:
             return SequenceResult(summary=None)
-        summary = _run(task, source, report)
+        detector = make_detector(task, source, loader or DetectorLoader())
+        summary = _run(task, source, detector, report)
         write_provenance(task.output, record)
         if task.video is not None:
             write_provenance(task.video, video_record(task, source, record))
@@ -51,10 +57,11 @@ def track_sequence(task: SequenceTask, report: Report | None = None) -> Sequence
     return SequenceResult(summary=summary, notes=tuple(notes))
 
 
-def _run(task: SequenceTask, source: FrameSource, report: Report | None) -> PipelineSummary:
+def _run(
+    task: SequenceTask, source: FrameSource, detector: Detector, report: Report | None
+) -> PipelineSummary:
     """Track and write; nothing gets its final name before all is whole."""
     info, recipe = source.info, task.recipe
-    detector = make_detector(task, source)
     tracker = create_tracker(recipe.tracker_name, recipe.tracker, frame_rate=info.frame_rate)
     from_one = recipe.settings.numbering == "from-1"
     one_class = len(recipe.settings.classes) == 1 or len(detector.class_names) == 1
