@@ -11,6 +11,7 @@ from torchvision.models import detection
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.ops import FrozenBatchNorm2d
 
+from faimtrack.detectors.faster_rcnn.checkpoint import load_faster_rcnn
 from faimtrack.structures import Frame
 from faimtrack.weights.files import Checkpoint
 
@@ -74,6 +75,19 @@ def make_checkpoint(make_torchvision):
         return Checkpoint(kept, metadata, Path(name))
 
     return make
+
+
+@functools.cache
+def _network(outputs, class_names):
+    tensors = dict(_spread_model("resnet18-fpn", outputs, ()).state_dict())
+    checkpoint = Checkpoint(tensors, None, Path("weights.pth"))
+    return load_faster_rcnn(checkpoint, class_names=class_names).network
+
+
+@pytest.fixture
+def make_network():
+    """Our network with the weights of `make_torchvision`; not to be changed."""
+    return lambda outputs=91, class_names=None: _network(outputs, class_names)
 
 
 @pytest.fixture

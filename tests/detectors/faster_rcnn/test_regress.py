@@ -13,12 +13,13 @@ from faimtrack.pipeline import run_pipeline
 from faimtrack.structures import Frame, SourceInfo, Tracks
 
 SMALL = {"short_side": 160, "long_side": 256}
+TINY = {"short_side": 48, "long_side": 80, "proposals_before_nms": 60}
 
 
 @pytest.fixture
-def make_detector(make_checkpoint):
-    def make(outputs=2, **arguments):
-        return FasterRcnnDetector(make_checkpoint(outputs=outputs), **(SMALL | arguments))
+def make_detector(make_network):
+    def make(outputs=2, class_names=None, **arguments):
+        return FasterRcnnDetector(make_network(outputs, class_names), **(TINY | arguments))
 
     return make
 
@@ -63,7 +64,8 @@ def regress_with_torchvision(model, frame, boxes, label, as_tensor):
 def test_regression_equals_torchvisions_heads(
     class_id, make_detector, make_torchvision, make_frame, as_tensor
 ):
-    detector, frame, boxes = make_detector(outputs=91), make_frame(), some_boxes()
+    detector = make_detector(outputs=91, **SMALL)
+    frame, boxes = make_frame(), some_boxes()
     class_ids = None if class_id == 0 else np.full(len(boxes), class_id)
     label = int(detector.network.output_of_class[class_id])
     moved, scores = detector.regress(frame, boxes, class_ids)
@@ -81,7 +83,7 @@ def test_regression_equals_torchvisions_heads(
 
 
 def test_the_detections_of_a_frame_are_its_proposals_regressed(make_detector, make_frame):
-    detector, frame = make_detector(keep_features=True), make_frame()
+    detector, frame = make_detector(keep_features=True, **SMALL), make_frame()
     (found,) = detector.detect([frame])
     encoding = frame.features.encoding
     with torch.inference_mode():
@@ -181,15 +183,15 @@ class _Source:
 
 
 def test_a_handful_of_features_is_alive_in_a_long_sequence(make_detector, make_frame, count_calls):
-    frames = [make_frame(index, 30, 40) for index in range(1, 61)]
+    frames = [make_frame(index, 30, 40) for index in range(1, 31)]
     detector = make_detector(
         keep_features=True, short_side=32, long_side=64, proposals_after_nms=5
     )
     calls = count_calls(detector)
     tracker = _Follower(detector, frames)
     run_pipeline(_Source(frames), detector, tracker, [])
-    assert sum(calls) == 60
-    assert len(tracker.alive) == 60
+    assert sum(calls) == 30
+    assert len(tracker.alive) == 30
     assert max(tracker.alive) <= 12
     assert all(frame.features is None for frame in frames)
 
@@ -221,7 +223,7 @@ def test_no_boxes_are_no_answer_and_no_work(make_detector, make_frame, count_cal
     assert detector.roi_features(make_frame(), np.zeros((0, 4))).shape == (0, 256, 7, 7)
 
 
-def test_wrong_boxes_and_classes_are_refused(make_detector, make_checkpoint, make_frame):
+def test_wrong_boxes_and_classes_are_refused(make_detector, make_frame):
     detector, frame = make_detector(outputs=3, class_names=("cat", "dog")), make_frame()
     box = np.array([[1.0, 2, 30, 40]])
     for wrong, message in (
