@@ -34,6 +34,19 @@ def choose_device(wanted: Device) -> torch.device:
     return torch.device(wanted)
 
 
+def count_threads() -> int:
+    """How many threads one operation of torch uses in this process."""
+    return torch.get_num_threads()
+
+
+def use_threads(count: int) -> None:
+    """Let each operation of torch in this process use `count` threads.
+
+    Sums come out otherwise in their last bits where others add them up.
+    """
+    torch.set_num_threads(count)
+
+
 def prepare(network: nn.Module, config: TorchConfig) -> nn.Module:
     """The network as the configuration wants it to run: evaluating, without gradients.
 
@@ -45,11 +58,12 @@ def prepare(network: nn.Module, config: TorchConfig) -> nn.Module:
         ValueError: The device is not there, or half precision is asked for on a CPU.
     """
     device = choose_device(config.device)
-    if config.precision == "half" and device.type == "cpu":
+    on_cpu = device.type == "cpu"
+    if config.precision == "half" and on_cpu:
         raise ValueError("precision: expected full on a CPU, got half")
     network.eval().requires_grad_(False)
     network.to(device=device, dtype=torch.half if config.precision == "half" else None)
-    if config.channels_last:
+    if on_cpu if config.channels_last is None else config.channels_last:
         network.to(memory_format=torch.channels_last)
     return torch.compile(network) if config.compile else network
 

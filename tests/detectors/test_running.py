@@ -80,9 +80,13 @@ def test_half_precision_on_a_cpu_is_refused():
         prepare(nn.Conv2d(3, 4, 3), TorchConfig(device="cpu", precision="half"))
 
 
-def test_a_prepared_network_evaluates_without_gradients_in_the_layout_asked_for():
+@pytest.mark.parametrize(
+    ("asked", "got"), [(None, torch.channels_last), (True, torch.channels_last),
+                       (False, torch.contiguous_format)],
+)  # fmt: skip
+def test_a_prepared_network_evaluates_without_gradients_in_the_layout_asked_for(asked, got):
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
-    ready = prepare(network, TorchConfig(device="cpu", channels_last=True))
+    ready = prepare(network, TorchConfig(device="cpu", channels_last=asked))
     assert not ready.training
     assert not any(weight.requires_grad for weight in ready.parameters())
-    assert ready[0].weight.is_contiguous(memory_format=torch.channels_last)
+    assert ready[0].weight.is_contiguous(memory_format=got)

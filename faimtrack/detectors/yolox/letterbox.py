@@ -37,7 +37,9 @@ def fill_input(
     if convention == "current":
         out[:] = planes[::-1]
     else:
-        out[:] = (planes.astype(np.float32) / np.float32(255) - _MEAN) / _DEVIATION
+        np.divide(planes, np.float32(255), out=out, dtype=np.float32)
+        out -= _MEAN
+        out /= _DEVIATION
     return ratio
 
 

@@ -68,7 +68,7 @@ def test_batches_are_those_of_the_sequence_however_frames_are_pushed(random_weig
 
 
 @pytest.mark.parametrize(
-    "parameters", [{"channels_last": True}, {"batch_size": 4}], ids=["channels last", "batch"]
+    "parameters", [{"channels_last": False}, {"batch_size": 4}], ids=["channels first", "batch"]
 )
 def test_how_it_runs_does_not_change_what_it_finds(random_weights, parameters):
     frames = random_frames(5)
