@@ -171,6 +171,10 @@ class PartialFile:
         """
         self._kept_bytes = os.fstat(self._open.fileno()).st_size
 
+    def drop(self) -> None:
+        """Say that nothing is worth keeping after an error."""
+        self._kept_bytes = None
+
     def cut(self) -> None:
         """Take away what was written after the last `keep`."""
         os.truncate(self._open.fileno(), self._kept_bytes or 0)

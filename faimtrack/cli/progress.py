@@ -92,6 +92,8 @@ class SequenceProgress:
             self._bars.remove_task(self._tasks.pop(name))
         count = f"[{self._ended}/{self._count}] ".rjust(2 * len(str(self._count)) + 4)
         self._print(f"{count}{name.ljust(self._width)}  {_ending(outcome)}", outcome.error)
+        for remark in outcome.result.remarks if outcome.result else ():
+            self._print(f"faimtrack: {name}: {remark}", None)
         for note in outcome.result.notes if outcome.result else ():
             self._print(f"faimtrack: warning: {name}: {note}", note)
 

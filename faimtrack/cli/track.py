@@ -9,7 +9,13 @@ import typer
 from typer.core import TyperCommand
 
 from faimtrack.cli.detector_option import DETECTOR_HELP, detector_inputs
-from faimtrack.cli.running import class_names, existing_outputs, run_and_show
+from faimtrack.cli.running import (
+    JOBS_HELP,
+    RAY_HELP,
+    class_names,
+    existing_outputs,
+    run_and_show,
+)
 from faimtrack.motfile import Numbering, SplitName
 from faimtrack.pipeline import plan_tasks
 from faimtrack.recipes import resolve_recipe
@@ -61,8 +67,8 @@ def track(
     detections: Annotated[
         Path | None,
         typer.Option(
-            help="MOTChallenge detections, or a folder of <sequence>.txt; else each sequence's "
-            "det/det.txt."
+            help="A file of detections (MOTChallenge text, COCO's JSON, Parquet), or a folder of "
+            "<sequence>.txt, .json or .parquet; else each sequence's det/det.txt."
         ),
     ] = None,
     detector: Annotated[str | None, typer.Option(metavar="NAME|FILE", help=DETECTOR_HELP)] = None,
@@ -85,7 +91,16 @@ def track(
             "several; alone: beside the results.",
         ),
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="How many sequences at a time.")] = 1,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Keep what the detector finds in this folder, and do not run it again while "
+            "frames, weights and settings stay the same.",
+        ),
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help=JOBS_HELP)] = None,
+    ray: Annotated[str | None, typer.Option(metavar="ADDRESS", help=RAY_HELP)] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep finished sequences, do the rest.")
     ] = False,
@@ -117,10 +132,11 @@ def track(
         detections=detections,
         weights=weights,
         video=output if video == _BESIDE_RESULTS else None if video is None else Path(video),
+        cache=cache,
         existing=existing,
         allow_empty=allow_empty,
     )
-    raise typer.Exit(run_and_show(tasks, output, jobs=jobs))
+    raise typer.Exit(run_and_show(tasks, output, jobs=jobs, ray=ray))
 
 
 track.command_class = _TrackCommand  # type: ignore[attr-defined]

@@ -24,6 +24,7 @@ def plan_tasks(
     detections: Path | None = None,
     weights: Path | None = None,
     video: Path | None = None,
+    cache: Path | None = None,
     existing: Existing = "refuse",
     allow_empty: bool = False,
 ) -> list[SequenceTask]:
@@ -33,9 +34,11 @@ def plan_tasks(
         sources: What `faimtrack.video.open_source` takes, and folders of sequences.
         recipe: For all of them.
         output: Folder of the results, ``<sequence>.txt``.
-        detections: A detection file, or a folder of ``<sequence>.txt``.
+        detections: A file of detections, or a folder of ``<sequence>.txt``, ``.json`` or
+            ``.parquet``.
         weights: A detector's file.
         video: A video file where there is one sequence, else a folder of ``<sequence>.mp4``.
+        cache: A folder where the detector's answers are kept for later runs.
         existing: What to do with outputs that are there.
         allow_empty: Whether a detection file without rows is an answer.
 
@@ -44,6 +47,8 @@ def plan_tasks(
         OSError: An output is there already, or would replace a source.
     """
     named = _named(sources, detections, weights)
+    if cache is not None and weights is None:
+        raise ValueError(f"{cache}: expected a detector whose answers can be kept, got none")
     _refuse_one_for_many(len(named), detections, video)
     _refuse_other_video(video)
     tasks = [
@@ -52,9 +57,10 @@ def plan_tasks(
             source=source,
             output=output / f"{name}.txt",
             recipe=recipe,
-            detections=_inside(detections, f"{name}.txt"),
+            detections=_detections_of(name, detections),
             weights=weights,
-            video=video if _is_video_file(video) else _inside(video, f"{name}.mp4", is_new=True),
+            video=video if _is_video_file(video) else _inside(video, f"{name}.mp4"),
+            cache=cache,
             existing=existing,
             allow_empty=allow_empty,
         )
@@ -82,8 +88,7 @@ def plan_detection(
         recipe: For all of them.
         output: Folder of the results, ``<sequence>`` and the suffix of the format.
         format: How detections are written.
-        detections: A detection file to write in another format, or a folder of
-            ``<sequence>.txt``.
+        detections: A file of detections to write in another format, or a folder of them.
         weights: A detector's file.
         existing: What to do with outputs that are there.
         allow_empty: Whether a detection file without rows is an answer.
@@ -100,7 +105,7 @@ def plan_detection(
             source=source,
             output=output / f"{name}{SUFFIXES[format]}",
             recipe=recipe,
-            detections=_inside(detections, f"{name}.txt"),
+            detections=_detections_of(name, detections),
             weights=weights,
             existing=existing,
             allow_empty=allow_empty,
@@ -146,11 +151,26 @@ def _expanded(source: str) -> Iterable[str]:
     return [source]
 
 
-def _inside(folder: Path | None, name: str, *, is_new: bool = False) -> Path | None:
-    """`name` in a folder; an existing file stands for itself."""
-    if folder is None:
-        return None
-    return folder / name if is_new or folder.is_dir() else folder
+def _inside(folder: Path | None, name: str) -> Path | None:
+    return None if folder is None else folder / name
+
+
+def _detections_of(name: str, detections: Path | None) -> Path | None:
+    """A sequence's file in a folder of detections, in any format; a file stands for itself.
+
+    Raises:
+        ValueError: There are several.
+    """
+    if detections is None or not detections.is_dir():
+        return detections
+    paths = [detections / f"{name}{suffix}" for suffix in SUFFIXES.values()]
+    found = [path for path in paths if path.exists()]
+    if len(found) > 1:
+        raise ValueError(
+            f"{detections}: expected one file of detections for {name}, got "
+            f"{' and '.join(path.name for path in found)}"
+        )
+    return found[0] if found else paths[0]
 
 
 def _is_video_file(path: Path | None) -> bool:

@@ -22,11 +22,13 @@ class SequenceResult:
 
     Attributes:
         summary: What the run did; None if it had been done before and was kept.
-        notes: Lines for the reader, such as that there was not a single detection.
+        notes: Warnings for the reader, such as that there was not a single detection.
+        remarks: What else is worth telling, such as that detections were replayed.
     """
 
     summary: PipelineSummary | None
     notes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 class SequenceStopped(ValueError):

@@ -55,12 +55,14 @@ class SequenceTask(Task):
 
     Attributes:
         video: Where an annotated video goes; None for none.
+        cache: The folder where a network's detections are kept for later runs; None for none.
     """
 
     product: ClassVar[str] = "tracks"
     participle: ClassVar[str] = "tracked"
 
     video: Path | None = None
+    cache: Path | None = None
 
     @property
     def outputs(self) -> tuple[Path, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from faimtrack.detectors.session import Detector
+from faimtrack.pipeline.cache import KeptDetector, kept_detector
 from faimtrack.pipeline.inputs import make_detector, tracks_record, video_record
 from faimtrack.pipeline.loader import DetectorLoader
 from faimtrack.pipeline.run import PipelineSummary, Sink, run_pipeline
@@ -16,9 +16,9 @@ from faimtrack.pipeline.sequence import (
     refuse_existing,
     stopped,
 )
-from faimtrack.pipeline.sinks import Progress, TrackFile, TrackVideo
+from faimtrack.pipeline.sinks import DetectionSink, Progress, TrackFile, TrackVideo
 from faimtrack.pipeline.tasks import SequenceTask
-from faimtrack.provenance import write_provenance
+from faimtrack.provenance import Provenance, write_provenance
 from faimtrack.trackers import create_tracker
 from faimtrack.video import FrameSource, open_source
 
@@ -45,23 +45,36 @@ def track_sequence(
         is_done, notes = look_back(task, record)
         if is_done:
             return SequenceResult(summary=None)
-        detector = make_detector(task, source, loader or DetectorLoader())
-        summary = _run(task, source, detector, report)
+        kept = _detector(task, source, record, loader or DetectorLoader())
+        summary = _run(task, source, kept, report)
         write_provenance(task.output, record)
         if task.video is not None:
             write_provenance(task.video, video_record(task, source, record))
+    if kept.warning is not None:
+        notes.append(kept.warning)
     if not summary.detections:
         notes.append("not a single detection in any frame; the result is empty")
     elif not summary.rows:
         notes.append("the detections gave no track; the result is empty")
-    return SequenceResult(summary=summary, notes=tuple(notes))
+    remarks = () if kept.remark is None else (kept.remark,)
+    return SequenceResult(summary=summary, notes=tuple(notes), remarks=remarks)
+
+
+def _detector(
+    task: SequenceTask, source: FrameSource, record: Provenance, loader: DetectorLoader
+) -> KeptDetector:
+    if task.cache is None:
+        return KeptDetector(detector=make_detector(task, source, loader))
+    return kept_detector(
+        task.cache, source.info, record, lambda: make_detector(task, source, loader)
+    )
 
 
 def _run(
-    task: SequenceTask, source: FrameSource, detector: Detector, report: Report | None
+    task: SequenceTask, source: FrameSource, kept: KeptDetector, report: Report | None
 ) -> PipelineSummary:
     """Track and write; nothing gets its final name before all is whole."""
-    info, recipe = source.info, task.recipe
+    info, recipe, detector = source.info, task.recipe, kept.detector
     tracker = create_tracker(recipe.tracker_name, recipe.tracker, frame_rate=info.frame_rate)
     from_one = recipe.settings.numbering == "from-1"
     one_class = len(recipe.settings.classes) == 1 or len(detector.class_names) == 1
@@ -80,6 +93,10 @@ def _run(
                 named = () if one_class else detector.class_names  # one needs no label
                 sinks.append(files.enter_context(_video(task.video, source, named)))
             sinks.append(result)
+            if kept.file is not None:
+                # Another run may be keeping the same ones at this moment.
+                with contextlib.suppress(BlockingIOError):
+                    sinks.append(DetectionSink(files.enter_context(kept.file)))
             if report is not None:
                 sinks.append(Progress(lambda done: report(done, info.frame_count)))
             summary = run_pipeline(source, detector, tracker, sinks)

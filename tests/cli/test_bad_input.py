@@ -223,7 +223,7 @@ def test_a_video_without_detections_says_how_to_get_some(faimtrack, clip, compla
     done = faimtrack("track", clip[0], "--output", "out")
     assert done.status == 1
     assert "clip: expected detections, got none: name a file" in complaint(done.err)
-    assert "--detector MODEL.onnx" in complaint(done.err)
+    assert "--detector NAME or FILE" in complaint(done.err)
 
 
 def test_a_sequence_without_detections_says_so(faimtrack, make_sequence, complaint):

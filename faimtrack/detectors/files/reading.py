@@ -46,7 +46,7 @@ def read_detections(
         OSError: The file cannot be read.
     """
     path = Path(path)
-    record = detections_provenance(path)
+    record = _sidecar(path)
     contents = None
     if record is not None:
         contents = FileContents.from_tree(str(provenance_path(path)), record.contents)
@@ -89,12 +89,22 @@ def format_of(path: Path) -> DetectionFormat:
 
 
 def detections_provenance(path: Path) -> Provenance | None:
-    """What the sidecar of a file of detections says; None if it has none of its own.
+    """How a file of detections was made, by its sidecar or by itself; None if nobody knows.
 
     Raises:
         ValueError: The sidecar describes another file, or is none.
         OSError: The file cannot be read.
     """
+    record = _sidecar(path)
+    if record is None and format_of(path) == "parquet":
+        from faimtrack.detectors.files.parquet import read_parquet_record
+
+        record = read_parquet_record(path)
+    return record
+
+
+def _sidecar(path: Path) -> Provenance | None:
+    """What the sidecar says, if there is one that `faimtrack detect` wrote."""
     try:
         record = read_provenance(path)
     except FileNotFoundError:

@@ -62,6 +62,7 @@ class DetectionFile:
         info: SourceInfo,
         *,
         record: Provenance | None = None,
+        keep_partial: bool = True,
     ) -> None:
         """Write to `path`.
 
@@ -72,6 +73,7 @@ class DetectionFile:
                 of that class, whatever their ids.
             info: The sequence.
             record: How the detections are made; goes into formats that have a place for it.
+            keep_partial: Whether anything stays after an error.
         """
         self._file = PartialFile(path)
         self.path, self.partial_path = self._file.path, self._file.partial_path
@@ -79,6 +81,7 @@ class DetectionFile:
         self._class_names, self._info = tuple(class_names), info
         self._frames: Spans = ()
         self._encoder = self._make_encoder(format, record)
+        self._keep_partial = keep_partial
         self._is_readable = self._encoder.can_lack_its_end
 
     def _make_encoder(self, kind: DetectionFormat, record: Provenance | None) -> Encoder:
@@ -145,7 +148,7 @@ class DetectionFile:
                 raise
             self._file.__exit__(None, None, None)
             return
-        if self.last_frame:
+        if self.last_frame and self._keep_partial:
             # The error is on its way already; another one on top of it is no news.
             with contextlib.suppress(Exception):
                 self._encoder.end(self.contents, is_whole=False)
@@ -154,6 +157,7 @@ class DetectionFile:
 
     def _leave(self, error: BaseException) -> None:
         """Close the file after an error; nothing was kept if it cannot be read."""
-        if not self._is_readable:
+        if not self._is_readable or not self._keep_partial:
             self.first_frame = self.last_frame = 0
+            self._file.drop()
         self._file.__exit__(type(error), error, error.__traceback__)

@@ -1,0 +1,101 @@
+"""A file of detections in the place of a detector, if it is of the frames at hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from faimtrack.detectors.files import read_detections
+from faimtrack.detectors.files.table import DetectionTable
+from faimtrack.detectors.recorded import RecordedDetections
+from faimtrack.pipeline.frames import are_frames_at_hand, frames_sha256, full_length
+from faimtrack.pipeline.tasks import Task
+from faimtrack.provenance import Provenance
+from faimtrack.video import FrameSource
+from faimtrack.video.images import MotSequence
+
+
+def open_recording(path: Path, task: Task, source: FrameSource) -> RecordedDetections:
+    """The detector that answers from a file of detections.
+
+    Raises:
+        ValueError: They are faulty, not of this sequence, or the classes do not fit.
+        OSError: The file cannot be read.
+    """
+    classes = task.recipe.settings.classes
+    table = read_detections(path, frame_count=full_length(source), allow_empty=task.allow_empty)
+    _refuse_other_sequence(table, source)
+    if table.class_names is not None:
+        return RecordedDetections(table, classes=classes or None)
+    if len(classes) > 1:
+        raise ValueError(
+            f"classes: expected one name for {path}, whose rows carry no class, "
+            f"got {', '.join(classes)}"
+        )
+    return RecordedDetections(table, classes or ("person",))
+
+
+def detections_path(task: Task, source: FrameSource) -> Path:
+    """The file of detections of a task that has no detector.
+
+    Raises:
+        ValueError: There is none.
+    """
+    if task.detections is not None:
+        return task.detections
+    if isinstance(source, MotSequence) and source.sequence.detections_path.exists():
+        return source.sequence.detections_path
+    expected = "det/det.txt" if isinstance(source, MotSequence) else "detections"
+    raise ValueError(
+        f"{task.name}: expected {expected}, got none: name a file of detections "
+        "(--detections FILE) or a detector (--detector NAME or FILE)"
+    )
+
+
+def same_frames_sha256(
+    path: Path, made: Provenance | None, task: Task, source: FrameSource
+) -> str | None:
+    """The hash of the frames at hand, if they are known to be those of the detections.
+
+    Args:
+        path: The file of detections.
+        made: How it was made, if that is known.
+        task: The task.
+        source: The frames.
+
+    Returns:
+        None where one of the two hashes is not to be had.
+
+    Raises:
+        ValueError: The frames are others.
+        OSError: A frame's file cannot be read.
+    """
+    expected = None if made is None else made.inputs.get("frames")
+    if expected is None or not are_frames_at_hand(source):
+        return None
+    came = frames_sha256(task.source, source)
+    if came is not None and came != expected:
+        raise ValueError(
+            f"{path}: expected detections of the frames of {task.source}, got those of other "
+            f"frames: their SHA-256 is {came[:12]}..., the detections' {expected[:12]}..."
+        )
+    return came
+
+
+def _refuse_other_sequence(table: DetectionTable, source: FrameSource) -> None:
+    """Where no hash tells, name and size may."""
+    contents, info = table.contents, source.info
+    if contents is None:
+        return
+    size, found = (info.width, info.height), (contents.width, contents.height)
+    if None not in size and None not in found and size != found:
+        raise ValueError(
+            f"{table.path}: expected detections in {size[0]} x {size[1]} pixels as {info.name} "
+            f"has, got them in {found[0]} x {found[1]}"
+        )
+    is_hashed = table.record is not None and table.record.inputs.get("frames") is not None
+    if contents.sequence not in (None, info.name) and not (
+        is_hashed and are_frames_at_hand(source)
+    ):
+        raise ValueError(
+            f"{table.path}: expected detections of {info.name}, got those of {contents.sequence}"
+        )
