@@ -62,6 +62,9 @@ class PipelineSummary:
         seconds: From start to end.
         stage_seconds: How long each stage was at work itself: decode, detect, track, write. Where
             stages overlap their sum is more than `seconds`.
+        cpu_seconds: Processor time of the whole process meanwhile, over all of its threads.
+        stage_cpu_seconds: Processor time of each stage's own thread. What libraries do for it in
+            threads of theirs (decoders, networks) is in `cpu_seconds` only.
     """
 
     frames: int
@@ -72,6 +75,8 @@ class PipelineSummary:
     last_frame: int
     seconds: float
     stage_seconds: Mapping[str, float]
+    cpu_seconds: float
+    stage_cpu_seconds: Mapping[str, float]
 
 
 def run_pipeline(
@@ -114,7 +119,7 @@ def run_pipeline(
         or any(sink.needs_images for sink in sinks)
     )
     run = _Run(detector.open(source.info), tracker, sinks, needs_images)
-    started = time.perf_counter()
+    started, busy = time.perf_counter(), time.process_time()
     try:
         if needs_images if overlap is None else overlap:
             _overlapped(run, source, queue_frames)
@@ -125,7 +130,7 @@ def run_pipeline(
             raise
     if run.errors:
         raise run.errors[0]
-    return run.summary(time.perf_counter() - started)
+    return run.summary(time.perf_counter() - started, time.process_time() - busy)
 
 
 class _DistinctIds:
@@ -161,6 +166,7 @@ class _Run:
         self._sinks = sinks
         self._needs_images = needs_images
         self._seconds = dict.fromkeys(_STAGES, 0.0)
+        self._cpu_seconds = dict.fromkeys(_STAGES, 0.0)
         self._ids = _DistinctIds()
         self._frames = self._detections = self._rows = self._first = self._last = 0
 
@@ -174,11 +180,12 @@ class _Run:
             self.errors.append(error)
 
     def _timed(self, stage: str, work: Callable[..., Any], *arguments: Any) -> Any:
-        started = time.perf_counter()
+        started, busy = time.perf_counter(), time.thread_time()
         try:
             return work(*arguments)
         finally:
             self._seconds[stage] += time.perf_counter() - started
+            self._cpu_seconds[stage] += time.thread_time() - busy
 
     def decode(self, source: Source) -> Iterator[Frame]:
         frames = iter(source)
@@ -228,7 +235,7 @@ class _Run:
             self._rows += len(tracks)
             self._ids.add(tracks.ids.tolist())
 
-    def summary(self, seconds: float) -> PipelineSummary:
+    def summary(self, seconds: float, cpu_seconds: float) -> PipelineSummary:
         return PipelineSummary(
             frames=self._frames,
             detections=self._detections,
@@ -238,6 +245,8 @@ class _Run:
             last_frame=self._last,
             seconds=seconds,
             stage_seconds=dict(self._seconds),
+            cpu_seconds=cpu_seconds,
+            stage_cpu_seconds=dict(self._cpu_seconds),
         )
 
 

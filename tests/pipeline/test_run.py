@@ -186,6 +186,22 @@ def test_stages_overlap():
     assert summary.seconds < 0.7 * sum(summary.stage_seconds.values())
 
 
+def test_processor_time_is_told_apart_from_waiting():
+    class BusyTracker(FakeTracker):
+        def update(self, detections, frame=None):
+            end = time.thread_time() + 0.01
+            while time.thread_time() < end:
+                pass
+            return super().update(detections, frame)
+
+    summary = run_pipeline(FakeSource(10, delay_s=0.02), FakeDetector(), BusyTracker())
+    assert set(summary.stage_cpu_seconds) == set(summary.stage_seconds)
+    assert summary.stage_seconds["decode"] >= 0.2
+    assert summary.stage_cpu_seconds["decode"] < 0.1
+    assert summary.stage_cpu_seconds["track"] >= 0.1
+    assert sum(summary.stage_cpu_seconds.values()) <= summary.cpu_seconds
+
+
 def test_pixels_are_decoded_detected_and_written_in_threads_of_their_own():
     source, detector, tracker, sink = FakeSource(), FakeDetector(), FakeTracker(), FakeSink()
     run_pipeline(source, detector, tracker, [sink])
