@@ -9,7 +9,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import torch
 
-from faimtrack.weights import registry
+from faimtrack.weights import WeightsMetadata, registry, write_weights
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -150,6 +150,16 @@ def test_own_weights_are_added_listed_and_verified(faimtrack, tmp_path):
     assert line.split()[-1] == "yes"
     done = faimtrack("weights", "verify")
     assert (done.status, done.out) == (0, "mine: right\n")
+
+
+def test_the_list_shows_what_own_weights_say_of_themselves(faimtrack, tmp_path, home):
+    metadata = WeightsMetadata(architecture="yolox-nano", licence="MIT", data="MOT20")
+    write_weights(tmp_path / "w.safetensors", {"a": torch.ones(3)}, metadata)
+    assert faimtrack("weights", "add", "w.safetensors", "--name", "mine").status == 0
+    (line,) = [line for line in faimtrack("weights", "list").out.splitlines() if "mine " in line]
+    assert line.split()[:6] == ["mine", "your", "own", "yolox-nano", "MIT", "MOT20"]
+    (home / "weights" / "mine" / "mine.safetensors").write_bytes(b"\x10" + bytes(7) + b"{")
+    assert faimtrack("weights", "list").status == 0
 
 
 def test_verify_ends_with_status_1_if_anything_is_wrong(faimtrack, tmp_path, home):

@@ -20,6 +20,7 @@ class Server:
         redirects: Where a path leads to.
         statuses: What a path is answered with in place of its file.
         knows_ranges: Whether a part of a file can be asked for.
+        range_error: By how many bytes a part begins too late.
         says_length: Whether the length is said.
         requests: Path and headers of all that came.
     """
@@ -28,6 +29,7 @@ class Server:
         self.files, self.etags, self.redirects, self.statuses = {}, {}, {}, {}
         self.cuts, self.requests = [], []
         self.knows_ranges = self.says_length = True
+        self.range_error = 0
         self.on_request = None
 
     def answer(self, handler):
@@ -50,6 +52,7 @@ class Server:
         asked, offset = handler.headers.get("Range"), 0
         if asked and self.knows_ranges and handler.headers.get("If-Range") == etag:
             offset = int(asked.removeprefix("bytes=").partition("-")[0])
+        offset += self.range_error if offset else 0
         if offset and offset >= len(content):
             handler.send_error(416)
             return

@@ -54,6 +54,21 @@ def test_a_cut_connection_starts_over_where_the_server_knows_no_ranges(server, u
     assert ranges(server) == [None, "bytes=300000-"]
 
 
+def test_a_part_that_begins_elsewhere_is_not_put_there(server, url, part):
+    server.cuts = [300_000]
+    server.range_error = 5
+    download(url, part)
+    assert part.read_bytes() == CONTENT
+    assert ranges(server) == [None, "bytes=300000-", None]
+
+
+def test_a_bad_line_is_borne_as_long_as_something_comes(server, url, part):
+    server.cuts = [100_000] * 10
+    download(url, part)
+    assert part.read_bytes() == CONTENT
+    assert len(server.requests) == 11
+
+
 def test_what_cannot_be_told_apart_is_fetched_anew(server, url, part):
     server.cuts = [300_000]
     del server.etags[PATH]
