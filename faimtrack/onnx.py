@@ -65,8 +65,7 @@ class OnnxModel:
 
         Args:
             path: The `.onnx` file.
-            threads: Threads of one call; None takes the cores that this process may use (a
-                container's or a job's share, where onnxruntime would count the machine's).
+            threads: Threads of one call; None takes `available_threads`.
             providers: onnxruntime's execution providers; None takes CUDA if it is there, else
                 the CPU.
 
@@ -78,7 +77,7 @@ class OnnxModel:
         self.path = Path(path)
         if threads is not None and threads < 1:
             raise ValueError(f"threads: expected 1 or more, got {threads}")
-        self.threads = _available_cores() if threads is None else threads
+        self.threads = available_threads() if threads is None else threads
         if not self.path.is_file():
             raise FileNotFoundError(f"{self.path}: expected an ONNX model, got no such file")
         import onnxruntime
@@ -131,8 +130,16 @@ class OnnxModel:
             raise ValueError(f"{self.path}: expected {expected}, got ({came}) {array.dtype}")
 
 
-def _available_cores() -> int:
-    """The cores that this process may use."""
+def available_threads() -> int:
+    """How many threads this process may use for numbers.
+
+    That is what the environment variable OMP_NUM_THREADS says, which numpy and torch heed too,
+    else the cores that the process may use (a container's or a job's share, where onnxruntime
+    would count the machine's).
+    """
+    told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    if told.isdecimal() and int(told) > 0:
+        return int(told)
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

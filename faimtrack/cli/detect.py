@@ -8,7 +8,13 @@ from typing import Annotated
 import typer
 
 from faimtrack.cli.detector_option import DETECTOR_HELP, detector_inputs
-from faimtrack.cli.running import class_names, existing_outputs, run_and_show
+from faimtrack.cli.running import (
+    JOBS_HELP,
+    RAY_HELP,
+    class_names,
+    existing_outputs,
+    run_and_show,
+)
 from faimtrack.detectors.files.formats import DetectionFormat
 from faimtrack.motfile import SplitName
 from faimtrack.pipeline import plan_detection
@@ -56,7 +62,8 @@ def detect(
     output: Annotated[
         Path, typer.Option(help="Folder of the results, <sequence>.txt, .json or .parquet.")
     ] = DEFAULT_OUTPUT,
-    jobs: Annotated[int, typer.Option(min=1, help="How many sequences at a time.")] = 1,
+    jobs: Annotated[int | None, typer.Option(min=1, help=JOBS_HELP)] = None,
+    ray: Annotated[str | None, typer.Option(metavar="ADDRESS", help=RAY_HELP)] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep finished sequences, do the rest.")
     ] = False,
@@ -91,4 +98,4 @@ def detect(
         existing=existing,
         allow_empty=allow_empty,
     )
-    raise typer.Exit(run_and_show(tasks, output, jobs=jobs))
+    raise typer.Exit(run_and_show(tasks, output, jobs=jobs, ray=ray))

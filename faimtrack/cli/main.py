@@ -191,6 +191,17 @@ def _status_of(error: BaseException) -> int:
     return EXIT_FAILED
 
 
+# What the base install leaves out, and the extra that brings it.
+_EXTRAS = {
+    "onnx": "export",
+    "onnxscript": "export",
+    "ray": "ray",
+    "safetensors": "torch",
+    "torch": "torch",
+    "torchvision": "torch",
+}
+
+
 def _complain(message: str) -> None:
     print(f"faimtrack: error: {message}", file=sys.stderr)
 
@@ -199,14 +210,11 @@ def _describe(error: BaseException) -> str:
     if isinstance(error, ImportError) and not isinstance(error, ModuleNotFoundError):
         # Such as cv2 in a container without libGL.
         return f"{error.name or 'a library'} cannot be loaded: {' '.join(str(error).split())}"
-    if isinstance(error, ModuleNotFoundError) and error.name in (
-        "torch",
-        "torchvision",
-        "safetensors",
-    ):
-        return f"{error.name} is not installed: pip install 'faimtrack[torch]' brings it"
     if isinstance(error, ModuleNotFoundError):
-        return f"{error.name} is not installed: pip install faimtrack brings all it needs"
+        name = (error.name or "a library").partition(".")[0]
+        if name in _EXTRAS:
+            return f"{name} is not installed: pip install 'faimtrack[{_EXTRAS[name]}]' brings it"
+        return f"{name} is not installed: pip install faimtrack brings all it needs"
     text = describe_error(error)
     if isinstance(error, (ValueError, OSError, MemoryError)):
         return text

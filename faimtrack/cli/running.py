@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,16 @@ import typer
 
 from faimtrack.cli.progress import SequenceProgress, show_outcomes
 from faimtrack.pipeline import Task, run_tasks
+from faimtrack.pipeline.cluster import run_tasks_on_cluster
 from faimtrack.pipeline.tasks import Existing
+
+
+RAY_HELP = (
+    "Spread the sequences over a Ray cluster (pip install 'faimtrack[ray]'): local, auto, "
+    "HOST:PORT or ray://HOST:PORT. All its machines see the same files under the same names and "
+    "have this version of faimtrack."
+)
+JOBS_HELP = "How many sequences at a time; unset: 1, on a cluster as many as it has room for."
 
 
 def existing_outputs(*, resume: bool, overwrite: bool) -> Existing:
@@ -29,20 +39,28 @@ def class_names(text: str | None) -> tuple[str, ...] | None:
     return names
 
 
-def run_and_show(tasks: Sequence[Task], output: Path, *, jobs: int) -> int:
+def run_and_show(
+    tasks: Sequence[Task], output: Path, *, jobs: int | None, ray: str | None = None
+) -> int:
     """Do tasks under a progress bar and say what came of them; the exit status.
 
     Args:
         tasks: What to do.
         output: The folder that a person named.
-        jobs: How many at a time.
+        jobs: How many at a time; None for what is usual.
+        ray: Address of a Ray cluster; None to do it here.
     """
     with SequenceProgress([task.name for task in tasks]) as progress:
         outcomes = []
+        if ray is None:
+            run = run_tasks(tasks, jobs=jobs or 1, report=progress.report)
+        else:
+            run = run_tasks_on_cluster(tasks, ray, jobs=jobs, report=progress.report)
         try:
-            for outcome in run_tasks(tasks, jobs=jobs, report=progress.report):
-                progress.finish(outcome)
-                outcomes.append(outcome)
+            with contextlib.closing(run):
+                for outcome in run:
+                    progress.finish(outcome)
+                    outcomes.append(outcome)
         except KeyboardInterrupt:
             raise KeyboardInterrupt("--resume does the rest") from None
     return show_outcomes(outcomes, output)

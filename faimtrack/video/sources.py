@@ -151,6 +151,16 @@ def source_name(source: str | Path | int) -> str:
     return _folder_name(folder)
 
 
+def absolute_source(source: str | Path) -> str:
+    """The same source under a name that means the same in any folder."""
+    text = str(source)
+    if _is_camera(text) or _URL.match(text):
+        return text
+    if not Path(text).exists() and glob.has_magic(text):
+        return str(Path(glob.escape(str(Path.cwd())), text))
+    return str(Path(text).absolute())
+
+
 def _folder_name(folder: Path) -> str:
     folder = folder.resolve()
     return folder.parent.name if folder.name == "img1" else folder.name or "images"
