@@ -46,7 +46,8 @@ class ConvBlock(nn.Module):
         norm, kernels = self.bn, self.conv.weight
 
         def exact(numbers: Tensor) -> Tensor:  # the fold itself should cost no accuracy
-            return numbers.detach().to("cpu", torch.float64)
+            device = "cpu" if numbers.device.type == "mps" else numbers.device  # mps has no such
+            return numbers.detach().to(device, torch.float64)
 
         scale = exact(norm.weight) / (exact(norm.running_var) + norm.eps).sqrt()
         shift = exact(norm.bias) - exact(norm.running_mean) * scale

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
 from faimtrack.detectors.images import name_classes
@@ -85,7 +86,9 @@ def load_yolox(
     count = len(tensors[_CLASSES])
     if class_count is not None and class_count != count:
         raise ValueError(f"{path}: expected a YOLOX of {class_count} classes, got {count}")
-    network = Yolox(found, count, folded=f"{_STEM}.conv.bias" in tensors)
+    with torch.device("meta"):  # random weights would take a second and torch's random state
+        network = Yolox(found, count, folded=f"{_STEM}.conv.bias" in tensors)
+    network.to_empty(device="cpu")
     network.eval()
     left_aside = _load(network, tensors, path)
     classes, convention, input_size = _settings(checkpoint.metadata, path, network)
@@ -184,7 +187,8 @@ def _load(network: Yolox, tensors: Mapping[str, Tensor], path: Path) -> tuple[st
                 f"{path}: {key}: expected shape {tuple(tensor.shape)} of {name}, "
                 f"got {tuple(tensors[key].shape)}"
             )
-    network.load_state_dict({key: tensors[key] for key in own if key in tensors}, strict=False)
+    given = {key: tensors.get(key, torch.zeros_like(tensor)) for key, tensor in own.items()}
+    network.load_state_dict(given)
     return tuple(extra)
 
 

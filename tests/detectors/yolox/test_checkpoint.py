@@ -1,5 +1,7 @@
 """Checkpoints of YOLOX and its kin: found by their shapes, refused by name."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -225,3 +227,10 @@ def test_untrained_and_folded_weights_give_nothing_away(nano):
     assert guess_input_convention(nano.state_dict()) is None
     assert guess_input_convention(fold_batch_norm(nano).state_dict()) is None
     assert guess_input_convention({}) is None
+
+
+def test_loading_leaves_torchs_random_state_alone():
+    network = Yolox("nano", 1)
+    before = torch.random.get_rng_state()
+    load_yolox(Checkpoint(network.state_dict(), None, Path("nano.pth")))
+    assert torch.equal(torch.random.get_rng_state(), before)
