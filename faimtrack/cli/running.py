@@ -13,7 +13,6 @@ from faimtrack.pipeline import Task, run_tasks
 from faimtrack.pipeline.cluster import run_tasks_on_cluster
 from faimtrack.pipeline.tasks import Existing
 
-
 RAY_HELP = (
     "Spread the sequences over a Ray cluster (pip install 'faimtrack[ray]'): local, auto, "
     "HOST:PORT or ray://HOST:PORT. All its machines see the same files under the same names and "

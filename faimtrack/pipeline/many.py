@@ -8,7 +8,7 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -49,7 +49,7 @@ def run_tasks(
     *,
     jobs: int = 1,
     report: ManyReport | None = None,
-) -> Iterator[SequenceOutcome]:
+) -> Generator[SequenceOutcome, None, None]:
     """Do work on sequences; one that fails is an outcome like the others, and the others go on.
 
     Args:

@@ -7,7 +7,7 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ def run_tasks_on_cluster(
     *,
     jobs: int | None = None,
     report: ManyReport | None = None,
-) -> Iterator[SequenceOutcome]:
+) -> Generator[SequenceOutcome, None, None]:
     """Do work on sequences as `run_tasks` does, on the machines of a Ray cluster.
 
     All of them see the same files under the same names and have this version of faimtrack. A
