@@ -71,16 +71,19 @@ class ParquetEncoder:
 
     def end(self, contents: FileContents, is_whole: bool) -> None:
         """Write the rows that are left, and what makes the file readable."""
-        if self._rows:
-            self._flush()
         metadata = {
             _VERSION_KEY: str(FORMAT_VERSION).encode(),
             _CONTENTS_KEY: json.dumps(contents.to_tree()).encode(),
         }
         if self._record is not None:
             metadata[_RECORD_KEY] = self._record.to_json().encode()
-        self._writer.add_key_value_metadata(metadata)
-        self._writer.close()
+        try:
+            if self._rows:
+                self._flush()
+            self._writer.add_key_value_metadata(metadata)
+            self._writer.close()
+        finally:
+            self._writer.is_open = False  # else it tries again when it is thrown away
         self._file.stream.flush()
         seal_parquet(self._file.partial_path)
         self._file.keep()

@@ -148,16 +148,15 @@ class DetectionFile:
                 raise
             self._file.__exit__(None, None, None)
             return
-        if self.last_frame and self._keep_partial:
-            # The error is on its way already; another one on top of it is no news.
-            with contextlib.suppress(Exception):
-                self._encoder.end(self.contents, is_whole=False)
-                self._is_readable = True
+        # The error is on its way already; another one on top of it is no news.
+        with contextlib.suppress(Exception):
+            self._encoder.end(self.contents, is_whole=False)
+            self._is_readable = True
         self._leave(error)
 
     def _leave(self, error: BaseException) -> None:
         """Close the file after an error; nothing was kept if it cannot be read."""
-        if not self._is_readable or not self._keep_partial:
+        if not (self.last_frame and self._is_readable and self._keep_partial):
             self.first_frame = self.last_frame = 0
             self._file.drop()
         self._file.__exit__(type(error), error, error.__traceback__)
