@@ -18,7 +18,7 @@ from faimtrack.pipeline.sequence import (
 )
 from faimtrack.pipeline.sinks import DetectionSink, Progress
 from faimtrack.pipeline.tasks import DetectionTask
-from faimtrack.provenance import write_provenance
+from faimtrack.provenance import Provenance, write_provenance
 from faimtrack.video import FrameSource, open_source
 
 
@@ -45,7 +45,7 @@ def detect_sequence(
         if is_done:
             return SequenceResult(summary=None)
         detector = make_detector(task, source, loader or DetectorLoader())
-        file = _file(task, source, detector)
+        file = _file(task, source, detector, record)
         summary = _run(task, source, detector, file, report)
         contents = file.contents.to_tree()
         write_provenance(task.output, dataclasses.replace(record, contents=contents))
@@ -54,11 +54,13 @@ def detect_sequence(
     return SequenceResult(summary=summary, notes=tuple(notes))
 
 
-def _file(task: DetectionTask, source: FrameSource, detector: Detector) -> DetectionFile:
+def _file(
+    task: DetectionTask, source: FrameSource, detector: Detector, record: Provenance
+) -> DetectionFile:
     """Where the detections go; if one class is kept, the file knows of no other."""
     kept = task.recipe.settings.classes
     names = kept if len(kept) == 1 else detector.class_names
-    return DetectionFile(task.output, task.format, names, source.info)
+    return DetectionFile(task.output, task.format, names, source.info, record=record)
 
 
 def _run(

@@ -372,9 +372,9 @@ def test_what_is_not_to_be_kept_is_gone_after_an_error(tmp_path, kind):
 @pytest.mark.parametrize("kind", sorted(SUFFIXES))
 def test_frames_come_in_order(tmp_path, kind):
     path = tmp_path / f"a{SUFFIXES[kind]}"
-    with pytest.raises(ValueError, match="expected a frame after 4, got 4"):  # noqa: SIM117
-        with DetectionFile(path, kind, NAMES, INFO) as file:
-            file.write(4, detections())
+    with DetectionFile(path, kind, NAMES, INFO) as file:
+        file.write(4, detections())
+        with pytest.raises(ValueError, match="expected a frame after 4, got 4"):
             file.write(4, detections())
 
 
