@@ -215,8 +215,9 @@ def read_record(name: str) -> CachedWeights | None:
         values = json.loads(path.read_text(encoding="utf-8"))
         version = values.pop("format_version")
         file_name = values.pop("file_name")
-        if version != FORMAT_VERSION or Path(file_name).name != file_name:
+        if version != FORMAT_VERSION:
             raise ValueError(version)
+        # `with_name` takes no separators: the file lies beside its record.
         return CachedWeights(name=name, path=path.with_name(file_name), **values)
     except FileNotFoundError:
         return None

@@ -116,7 +116,8 @@ def add_weights(file: str | os.PathLike[str], name: str | None = None) -> Path:
     """
     file = Path(file)
     if not file.is_file():
-        raise FileNotFoundError(f"{file}: expected a file of weights, got no such file")
+        got = "a folder" if file.is_dir() else "no such file"
+        raise FileNotFoundError(f"{file}: expected a file of weights, got {got}")
     name = _recognise(file) if name is None else name
     entry = next((entry for entry in weights_entries() if entry.name == name), None)
     path = weights_folder(name) / (f"{name}{file.suffix}" if entry is None else entry.file_name)

@@ -302,7 +302,7 @@ def test_what_cannot_be_weights_is_not_added(home, tmp_path):
             add_weights(tmp_path / name, "mine")
     with pytest.raises(FileNotFoundError, match=r"none\.pth: expected a file of weights"):
         add_weights(tmp_path / "none.pth", "mine")
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match="got a folder"):
         add_weights(tmp_path, "mine")
     assert cached_weights() == []
 
