@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from faimtrack.detectors.loading import open_detector
     from faimtrack.motfile import read_mot, write_tracks
     from faimtrack.pipeline import run_pipeline, track_sequence
     from faimtrack.structures import Detections, Frame, SourceInfo, Tracks
@@ -21,6 +22,7 @@ __all__ = [
     "VideoWriter",
     "__version__",
     "create_tracker",
+    "open_detector",
     "open_source",
     "read_mot",
     "run_pipeline",
@@ -37,6 +39,7 @@ _HOMES = {
     "Tracks": "faimtrack.structures",
     "VideoWriter": "faimtrack.video",
     "create_tracker": "faimtrack.trackers",
+    "open_detector": "faimtrack.detectors.loading",
     "open_source": "faimtrack.video",
     "read_mot": "faimtrack.motfile",
     "run_pipeline": "faimtrack.pipeline",
