@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,29 +97,30 @@ def _is_spans(value: object) -> bool:
     return True
 
 
-def with_frame(spans: Spans, frame: int) -> Spans:
-    """The runs of frames with one more, which comes after all of them.
+def add_frame(spans: list[tuple[int, int]], frame: int) -> None:
+    """Put a frame that comes after all others into a list of runs.
 
-    >>> with_frame(((1, 3),), 4), with_frame(((1, 3),), 6)
-    (((1, 4),), ((1, 3), (6, 6)))
+    >>> spans = [(1, 3)]
+    >>> add_frame(spans, 4)
+    >>> add_frame(spans, 6)
+    >>> spans
+    [(1, 4), (6, 6)]
     """
     if spans and spans[-1][1] == frame - 1:
-        return (*spans[:-1], (spans[-1][0], frame))
-    return (*spans, (frame, frame))
+        spans[-1] = (spans[-1][0], frame)
+    else:
+        spans.append((frame, frame))
 
 
-def spans_of(frames: list[int]) -> Spans:
-    """The runs of frames in a rising list of different numbers.
+def spans_of(frames: Iterable[int]) -> Spans:
+    """The runs of frames in rising, different numbers.
 
     >>> spans_of([1, 2, 3, 7])
     ((1, 3), (7, 7))
     """
     spans: list[tuple[int, int]] = []
     for frame in frames:
-        if spans and spans[-1][1] == frame - 1:
-            spans[-1] = (spans[-1][0], frame)
-        else:
-            spans.append((frame, frame))
+        add_frame(spans, frame)
     return tuple(spans)
 
 

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from faimtrack.atomic import PartialFile
-from faimtrack.detectors.files.contents import FileContents, Spans, with_frame
+from faimtrack.detectors.files.contents import FileContents, add_frame
 from faimtrack.detectors.files.formats import DetectionFormat
 from faimtrack.provenance import Provenance
 from faimtrack.structures import Detections, SourceInfo
@@ -79,7 +79,7 @@ class DetectionFile:
         self.path, self.partial_path = self._file.path, self._file.partial_path
         self.first_frame = self.last_frame = 0
         self._class_names, self._info = tuple(class_names), info
-        self._frames: Spans = ()
+        self._frames: list[tuple[int, int]] = []
         self._encoder = self._make_encoder(format, record)
         self._keep_partial = keep_partial
         self._is_readable = self._encoder.can_lack_its_end
@@ -103,7 +103,7 @@ class DetectionFile:
         """What the file says of itself by now."""
         return FileContents(
             class_names=self._class_names,
-            frames=self._frames,
+            frames=tuple(self._frames),
             sequence=self._info.name,
             width=self._info.width,
             height=self._info.height,
@@ -130,7 +130,7 @@ class DetectionFile:
         if len(self._class_names) == 1 and detections.class_ids.any():
             detections = replace(detections, class_ids=np.zeros(len(detections), np.int64))
         self._encoder.add(frame, detections)
-        self._frames = with_frame(self._frames, frame)
+        add_frame(self._frames, frame)
         self.first_frame = self.first_frame or frame
         self.last_frame = frame
 
