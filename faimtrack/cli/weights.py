@@ -137,23 +137,30 @@ def pull(
     What was interrupted goes on where it stopped. Nothing is fetched that is here and right.
     """
     for name in names:
-        before = {each.name for each in cached_weights()}
-        try:
-            path = pull_with_bar(name)
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt("the same command goes on from there") from None
-        print(path)
-        now = {each.name: each for each in cached_weights()}
-        if name not in before and name in now and now[name].is_pinned:
-            print(
-                f"faimtrack: {name}: its publisher gives no SHA-256; pinned at this first "
-                f"download: {now[name].sha256}",
-                file=sys.stderr,
-            )
+        print(pull_with_bar(name))
 
 
 def pull_with_bar(name: str) -> Path:
-    """Have published weights in the cache, with a bar in a terminal while they come."""
+    """Have published weights in the cache, with a bar in a terminal while they come.
+
+    If their hash is pinned by this, a line says so.
+    """
+    before = {each.name for each in cached_weights()}
+    try:
+        path = _pull(name)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("the same command goes on from there") from None
+    now = {each.name: each for each in cached_weights()}
+    if name not in before and name in now and now[name].is_pinned:
+        print(
+            f"faimtrack: {name}: its publisher gives no SHA-256; pinned at this first "
+            f"download: {now[name].sha256}",
+            file=sys.stderr,
+        )
+    return path
+
+
+def _pull(name: str) -> Path:
     console = make_console(stderr=True)
     bars = Progress(
         TextColumn("{task.description}"),

@@ -9,6 +9,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import torch
 
+from faimtrack.detectors.yolox.network import Yolox
 from faimtrack.weights import WeightsMetadata, registry, write_weights
 
 
@@ -41,13 +42,14 @@ def publish(tmp_path, monkeypatch):
         monkeypatch.delenv(name.upper(), raising=False)
     folder = tmp_path / "published"
     folder.mkdir()
-    (folder / "tiny.pth").write_bytes(CONTENT)
     handler = partial(Quiet, directory=str(folder))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
 
-        def put(sha256, file_name="tiny.pth"):
+        def put(sha256, file_name="tiny.pth", content=CONTENT, architecture="none"):
+            if file_name == "tiny.pth":
+                (folder / file_name).write_bytes(content)
             entry = registry.WeightsEntry(
                 name="tiny",
                 title="a test",
@@ -56,7 +58,7 @@ def publish(tmp_path, monkeypatch):
                 sha256=sha256,
                 licence="CC0-1.0",
                 data="none",
-                architecture="none",
+                architecture=architecture,
                 kind="detector",
             )
             monkeypatch.setattr(registry, "_ENTRIES", (*registry._ENTRIES, entry))
@@ -210,3 +212,23 @@ def test_ctrl_c_in_a_pull_says_that_it_goes_on(faimtrack, publish, monkeypatch):
     done = faimtrack("weights", "pull", "tiny")
     assert done.status == 130
     assert done.err == "faimtrack: error: interrupted; the same command goes on from there\n"
+
+
+def test_a_detector_that_is_not_in_the_cache_is_fetched_once_and_said_so(
+    faimtrack, publish, make_sequence, tmp_path
+):
+    stream = io.BytesIO()
+    torch.save({"model": Yolox("nano", 1).state_dict()}, stream)
+    publish(None, content=stream.getvalue(), architecture="yolox-nano")
+    sequence = make_sequence(frames=3, images=True)
+    arguments = ["--detector", "tiny", "--set", "input_height=64", "--set", "input_width=64"]
+    done = faimtrack("detect", sequence, *arguments, "--output", "found")
+    assert done.status == 0, done.err
+    assert "fetching tiny, which is not in the cache" in done.err
+    assert "pinned at this first download" in done.err
+    again = faimtrack("detect", sequence, *arguments, "--output", "again")
+    assert again.status == 0, again.err
+    assert "fetching" not in again.err
+    assert (tmp_path / "found" / "walk.txt").read_bytes() == (
+        tmp_path / "again" / "walk.txt"
+    ).read_bytes()
