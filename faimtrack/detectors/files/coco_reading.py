@@ -73,8 +73,8 @@ def _read_json(path: Path) -> Any:
         raise ValueError(f"{path}: expected JSON, got a file that is not text") from None
     except json.JSONDecodeError as error:
         raise ValueError(
-            f"{path}, line {error.lineno}: expected whole JSON, got {error.msg} at column "
-            f"{error.colno}"
+            f"{path}, line {error.lineno}, column {error.colno}: expected whole JSON, got: "
+            f"{error.msg}"
         ) from None
     except RecursionError:
         raise ValueError(f"{path}: expected COCO's JSON, got lists in lists in lists") from None

@@ -86,8 +86,8 @@ def test_an_object_of_anybody_is_read_whatever_else_is_in_it(tmp_path):
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (b"", "a.json, line 1: expected whole JSON, got Expecting value at column 1"),
-        (b"[\n{", "line 2: expected whole JSON"),
+        (b"", "a.json, line 1, column 1: expected whole JSON, got: Expecting value"),
+        (b"[\n{", "line 2, column 2: expected whole JSON"),
         (b"\xff\xfe\x00", "expected JSON, got a file that is not text"),
         (b"{}", "expected COCO's object with annotations, or a list of results, got other JSON"),
         (b"3", "got other JSON"),
