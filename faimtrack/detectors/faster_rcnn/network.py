@@ -155,8 +155,9 @@ class FasterRcnn(nn.Module):
         """
         logits, offsets = self._second_stage(encoding, boxes)
         corners = self.roi_heads.box_coder.decode(offsets, list(boxes))
-        counts = [len(each) for each in boxes]
-        corners = corners.reshape(len(logits), logits.shape[1], 4)
+        # Sizes, not lengths: a trace for ONNX would take lengths for constants.
+        counts = [each.shape[0] for each in boxes]
+        corners = corners.reshape(logits.shape[0], logits.shape[1], 4)
         answers = zip(logits.softmax(dim=1).split(counts), corners.split(counts), strict=True)
         return [BoxAnswer(*answer) for answer in answers]
 

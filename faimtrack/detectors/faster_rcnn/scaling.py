@@ -44,12 +44,15 @@ def pad_images(images: Sequence[Tensor]) -> Tensor:
     H and W are the largest height and width, filled up to a multiple of 32.
     """
     height, width = (
-        -(-max(image.shape[axis] for image in images) // _STEP) * _STEP for axis in (1, 2)
+        (max(image.shape[axis] for image in images) + _STEP - 1) // _STEP * _STEP
+        for axis in (1, 2)
     )
-    batch = images[0].new_zeros(len(images), 3, height, width)
-    for row, image in zip(batch, images, strict=True):
-        row[:, : image.shape[1], : image.shape[2]] = image
-    return batch
+    return torch.stack(
+        [
+            functional.pad(image, (0, width - image.shape[2], 0, height - image.shape[1]))
+            for image in images
+        ]
+    )
 
 
 def _column(values: tuple[float, ...], like: Tensor) -> Tensor:

@@ -1,4 +1,5 @@
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from faimtrack.detectors.faster_rcnn.detector import FasterRcnnDetector
 from faimtrack.detectors.session import Detector
 from faimtrack.structures import Frame, SourceInfo
 from faimtrack.testing import check_detector
+from faimtrack.weights.files import Checkpoint
 
 SMALL = {"short_side": 160, "long_side": 256}
 TINY = {"short_side": 48, "long_side": 80, "proposals_before_nms": 60}
@@ -25,7 +27,8 @@ def make_detector(make_network):
     return make
 
 
-def assert_equals_torchvision(model, checkpoint, frames, as_tensor):
+def assert_equals_torchvision(model, frames, as_tensor):
+    checkpoint = Checkpoint(dict(model.state_dict()), None, Path("weights.pth"))
     detector = FasterRcnnDetector(checkpoint, max_detections=100, **SMALL)
     with torch.inference_mode():
         expected = model([as_tensor(frame) for frame in frames])
@@ -43,11 +46,10 @@ def assert_equals_torchvision(model, checkpoint, frames, as_tensor):
 
 @pytest.mark.parametrize("architecture", ["resnet18-fpn", "mobilenet-v3-large-fpn"])
 def test_detections_equal_those_of_torchvision(
-    architecture, make_torchvision, make_checkpoint, make_frame, as_tensor
+    architecture, make_torchvision, make_frame, as_tensor
 ):
-    model, checkpoint = make_torchvision(architecture), make_checkpoint(architecture)
     frames = [make_frame(1), make_frame(2)]
-    assert_equals_torchvision(model, checkpoint, frames, as_tensor)
+    assert_equals_torchvision(make_torchvision(architecture), frames, as_tensor)
 
 
 @pytest.mark.slow
@@ -55,12 +57,11 @@ def test_detections_equal_those_of_torchvision(
     "architecture", ["resnet50-fpn", "resnet50-fpn-v2", "mobilenet-v3-large-320-fpn"]
 )
 def test_detections_of_large_networks_equal_those_of_torchvision(
-    architecture, make_torchvision, make_frame, as_tensor, make_checkpoint
+    architecture, make_torchvision, make_frame, as_tensor
 ):
     settings = {"rpn_pre_nms_top_n_test": 1000, "rpn_post_nms_top_n_test": 1000}
     model = make_torchvision(architecture, **settings)
-    checkpoint = make_checkpoint(architecture)
-    assert_equals_torchvision(model, checkpoint, [make_frame(1)], as_tensor)
+    assert_equals_torchvision(model, [make_frame(1)], as_tensor)
 
 
 def test_all_boxes_are_given_where_the_original_cuts_at_a_hundred(make_detector, make_frame):
