@@ -53,6 +53,9 @@ _VERBS = {
     "weights": _Verb(
         "faimtrack.cli.weights", "weights", "List, fetch, add and check weights of networks."
     ),
+    "export": _Verb(
+        "faimtrack.cli.export", "export", "Write a detector as ONNX, or its weights as ours."
+    ),
 }
 
 

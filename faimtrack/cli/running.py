@@ -28,13 +28,13 @@ def existing_outputs(*, resume: bool, overwrite: bool) -> Existing:
     return "resume" if resume else "overwrite" if overwrite else "refuse"
 
 
-def class_names(text: str | None) -> tuple[str, ...] | None:
-    """Names between commas."""
+def class_names(text: str | None, option: str = "--classes") -> tuple[str, ...] | None:
+    """Names between commas; `option` is what gave them, for the message."""
     if text is None:
         return None
     names = tuple(name.strip() for name in text.split(","))
     if not all(names):
-        raise typer.BadParameter(f"--classes {text!r}: expected names between commas")
+        raise typer.BadParameter(f"{option} {text!r}: expected names between commas")
     return names
 
 

@@ -52,3 +52,13 @@ class YoloxOnnxConfig(YoloxReading, DetectorConfig):
 @dataclass(frozen=True, kw_only=True)
 class YoloxConfig(YoloxReading, TorchConfig):
     """A YOLOX in torch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class YoloxExportConfig(YoloxReading):
+    """A YOLOX that is written as ONNX; the thresholds count only with `nms`."""
+
+    nms: bool = parameter(False, "Keep high scores and suppress overlaps inside the model.")
+    dynamic_size: bool = parameter(
+        False, "Let the model take any height and width that are multiples of 32."
+    )

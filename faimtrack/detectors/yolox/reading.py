@@ -54,10 +54,54 @@ def read_rows(
     class_ids = best[is_kept].astype(np.int64)
     _require_finite(boxes, kept_scores)
     kept = suppress_overlaps(boxes, kept_scores, class_ids, config.nms_threshold)
-    boxes = clip_boxes(boxes[kept], size[1], size[0])
+    return _inside(boxes[kept], kept_scores[kept], class_ids[kept], size, class_names)
+
+
+def read_suppressed_rows(
+    rows: NDArray[np.float32],
+    score_threshold: float,
+    *,
+    ratio: float,
+    size: tuple[int, int],
+    class_names: tuple[str, ...],
+    kept_classes: NDArray[np.int64] | None = None,
+) -> Detections:
+    """The detections in one image's rows of a network that suppresses overlaps itself.
+
+    Args:
+        rows: `(N, 6)`: corners ``x1 y1 x2 y2`` in pixels of the network's input, score, class.
+        score_threshold: Which of them to keep.
+        ratio: Pixels of the input to a pixel of the image.
+        size: Height and width of the image; boxes are cut to it.
+        class_names: All classes of the network.
+        kept_classes: Numbers of the classes to keep; None keeps all.
+
+    Returns:
+        The highest score first.
+
+    Raises:
+        ValueError: A kept row holds a number that is not finite.
+    """
+    rows = rows[~(rows[:, 4] < score_threshold)]  # NaN stays, to be seen
+    if kept_classes is not None:
+        rows = rows[np.isin(rows[:, 5], kept_classes)]
+    numbers = rows[np.argsort(-rows[:, 4], kind="stable")].astype(np.float64)
+    _require_finite(numbers[:, :4], numbers[:, 4])
+    class_ids = numbers[:, 5].astype(np.int64)
+    return _inside(numbers[:, :4] / ratio, numbers[:, 4], class_ids, size, class_names)
+
+
+def _inside(
+    boxes: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    class_ids: NDArray[np.int64],
+    size: tuple[int, int],
+    class_names: tuple[str, ...],
+) -> Detections:
+    """Detections cut to the image; those beside it are left out."""
+    boxes = clip_boxes(boxes, size[1], size[0])
     is_inside = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-    kept = kept[is_inside]
-    return Detections(boxes[is_inside], kept_scores[kept], class_ids[kept], class_names)
+    return Detections(boxes[is_inside], scores[is_inside], class_ids[is_inside], class_names)
 
 
 def _corners(

@@ -1,0 +1,234 @@
+"""A YOLOX as a file that knows how it is to be run: ONNX, compared with torch, or weights."""
+
+from __future__ import annotations
+
+import copy
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import faimtrack
+from faimtrack.atomic import atomic_file
+from faimtrack.detectors.yolox.checkpoint import LoadedYolox
+from faimtrack.detectors.yolox.config import YoloxExportConfig
+from faimtrack.detectors.yolox.export_check import ExportDifference, compare_export
+from faimtrack.detectors.yolox.folding import fold_batch_norm
+from faimtrack.detectors.yolox.letterbox import STRIDES
+from faimtrack.detectors.yolox.network import Yolox
+from faimtrack.detectors.yolox.onnx_metadata import YoloxOnnxMetadata
+from faimtrack.detectors.yolox.onnx_nms import add_suppression
+from faimtrack.weights.files import WeightsMetadata, write_weights
+
+OPSET = 17
+"""ONNX's version, which onnxruntime reads since 1.12."""
+
+_STEP = 32  # heights and widths are multiples of this
+
+
+@dataclass(frozen=True, kw_only=True)
+class YoloxExport:
+    """What was written.
+
+    Attributes:
+        metadata: What the file says of itself.
+        difference: By how much it differs from torch; None of weights, which are the same.
+    """
+
+    metadata: YoloxOnnxMetadata
+    difference: ExportDifference | None = None
+
+
+def export_onnx(
+    loaded: LoadedYolox,
+    path: str | os.PathLike[str],
+    config: YoloxExportConfig | None = None,
+    *,
+    class_names: Sequence[str] | None = None,
+    origin: Mapping[str, str] | None = None,
+    **parameters: Any,
+) -> YoloxExport:
+    """Write a YOLOX as ONNX, run it beside the network, and keep it if they agree.
+
+    The model takes `images` `(batch, 3, height, width)` float32, any number at a time. Without
+    `nms` it gives `rows` `(batch, anchors, 5 + classes)` as `YoloxOutput.rows` does: centre
+    ``x y``, width and height in pixels of the input, objectness and a score a class. With `nms` it
+    gives `detections` `(boxes, 7)` of all images together: number of the image from 0, corners
+    ``x1 y1 x2 y2`` in pixels of the input, score (objectness times class score), class id; image
+    by image, in it class by class, in a class the highest score first. As in `read_rows` an anchor
+    stands for its best class only, and boxes of two classes never suppress each other.
+
+    The same weights and settings give the same bytes under the same versions of torch and onnx.
+
+    Args:
+        loaded: The network.
+        path: The file; it replaces one that is there, once it was compared with torch.
+        config: The parameters; None takes the defaults.
+        class_names: Names of its classes; None takes the file's, else COCO's for 80 and `person`
+            for one.
+        origin: `recipe`, `data` and `licence` of the weights, as far as they are known.
+        parameters: Single parameters by name, over those in `config`.
+
+    Raises:
+        ValueError: There are more or fewer names than classes, the input size is no multiple of
+            32, or the model does not agree with torch; `path` is then as it was.
+        OSError: The file cannot be written.
+        ModuleNotFoundError: `onnx` is not installed.
+    """
+    config = replace(config or YoloxExportConfig(), **parameters)
+    metadata = _describe(loaded, config, loaded.name_classes(class_names), origin or {})
+    network = copy.deepcopy(loaded.network).to("cpu", torch.float32).eval().requires_grad_(False)
+    with atomic_file(path) as temporary:
+        _trace(network, temporary, metadata.input_size, dynamic_size=config.dynamic_size)
+        _finish(temporary, network, metadata, dynamic_size=config.dynamic_size)
+        difference = compare_export(temporary, network, metadata)
+        _require_agreement(difference, Path(path))
+    return YoloxExport(metadata=metadata, difference=difference)
+
+
+def export_weights(
+    loaded: LoadedYolox,
+    path: str | os.PathLike[str],
+    config: YoloxExportConfig | None = None,
+    *,
+    class_names: Sequence[str] | None = None,
+    origin: Mapping[str, str] | None = None,
+) -> YoloxExport:
+    """Write a YOLOX as weights of ours, which `YoloxDetector` runs without further settings.
+
+    Args:
+        loaded: The network; its batch norms stay as they are, merged or not.
+        path: The file; it replaces one that is there.
+        config: Input size and convention; None takes those that the network has.
+        class_names: As in `export_onnx`.
+        origin: As in `export_onnx`.
+
+    Raises:
+        ValueError: There are more or fewer names than classes, or the input size is no multiple
+            of 32.
+        OSError: The file cannot be written.
+    """
+    names = loaded.name_classes(class_names)
+    told = _describe(loaded, config or YoloxExportConfig(), names, origin or {})
+    settings = {
+        "input_size": list(told.input_size),
+        "input_convention": told.input_convention,
+        "batch_norm": "folded" if loaded.network.is_folded else "kept",
+    }
+    metadata = WeightsMetadata(
+        architecture=told.architecture, classes=names, settings=settings, **(origin or {})
+    )
+    write_weights(path, loaded.network.state_dict(), metadata)
+    return YoloxExport(metadata=told)
+
+
+def _describe(
+    loaded: LoadedYolox,
+    config: YoloxExportConfig,
+    class_names: tuple[str, ...],
+    origin: Mapping[str, str],
+) -> YoloxOnnxMetadata:
+    size = (
+        config.input_height or loaded.input_size[0],
+        config.input_width or loaded.input_size[1],
+    )
+    if size[0] % _STEP or size[1] % _STEP:
+        raise ValueError(
+            f"input_height and input_width: expected multiples of {_STEP}, "
+            f"got {size[0]} and {size[1]}"
+        )
+    convention = config.input_convention
+    if convention == "auto":
+        convention = loaded.input_convention or "current"
+    return YoloxOnnxMetadata(
+        architecture=f"yolox-{loaded.network.size.name}",
+        class_names=class_names,
+        input_convention=convention,
+        input_size=size,
+        score_threshold=config.score_threshold if config.nms else None,
+        nms_threshold=config.nms_threshold if config.nms else None,
+        **origin,
+    )
+
+
+class _Rows(nn.Module):
+    """Images in, rows out; without the check of the images' shape, which cannot be traced."""
+
+    def __init__(self, network: Yolox) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        rows: Tensor = self.network.head(self.network.backbone(images)).rows()
+        return rows
+
+
+def _trace(network: Yolox, path: Path, size: tuple[int, int], *, dynamic_size: bool) -> None:
+    """Write the graph from images to rows.
+
+    By torch's exporter through TorchScript, deprecated as it is: under torch 2.6 the newer one
+    fails on this network, under 2.15 it takes 30 times as long, and onnxruntime 1.17 cannot open
+    what it writes.
+    """
+    images = torch.zeros(1, 3, *((_STEP, _STEP) if dynamic_size else size))
+    sides = {2: "height", 3: "width"} if dynamic_size else {}
+    with _quiet_exporter():
+        torch.onnx.export(
+            _Rows(fold_batch_norm(network)),
+            (images,),
+            str(path),
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=["images"],
+            output_names=["rows"],
+            dynamic_axes={"images": {0: "batch", **sides}, "rows": {0: "batch"}},
+        )
+
+
+@contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """Leave out what torch says of this exporter's age, and nothing else."""
+    with warnings.catch_warnings():
+        for message in (
+            "You are using the legacy TorchScript-based ONNX export",
+            "The feature will be removed",
+        ):
+            warnings.filterwarnings("ignore", message, DeprecationWarning)
+        yield
+
+
+def _finish(
+    path: Path, network: Yolox, metadata: YoloxOnnxMetadata, *, dynamic_size: bool
+) -> None:
+    """Name sizes and maker, put in the suppression and the metadata, and check the whole."""
+    import onnx
+
+    model = onnx.load(path)
+    height, width = metadata.input_size
+    anchors = sum((height // stride) * (width // stride) for stride in STRIDES)
+    columns = 5 + network.class_count
+    shape = ["batch", "anchors" if dynamic_size else anchors, columns]
+    rows = onnx.helper.make_tensor_value_info("rows", onnx.TensorProto.FLOAT, shape)
+    model.graph.output[0].CopyFrom(rows)
+    model.graph.name = metadata.architecture
+    model.producer_name, model.producer_version = "faimtrack", faimtrack.__version__
+    if metadata.score_threshold is not None and metadata.nms_threshold is not None:
+        add_suppression(
+            model.graph, network.class_count, metadata.score_threshold, metadata.nms_threshold
+        )
+    onnx.helper.set_model_props(model, metadata.properties())
+    onnx.checker.check_model(model, full_check=True)
+    path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def _require_agreement(difference: ExportDifference, path: Path) -> None:
+    if not difference.is_small:
+        raise ValueError(
+            f"{path}: expected a model that agrees with torch, got {difference}: not written"
+        )
