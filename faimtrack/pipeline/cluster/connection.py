@@ -6,7 +6,10 @@ import contextlib
 import logging
 import os
 import re
+import signal
 import socket
+import threading
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,7 +34,8 @@ def connected(address: str) -> Iterator[Any]:
         ValueError: The address is none.
         ConnectionError: No cluster answers there.
     """
-    import ray
+    with _quietly(address):
+        import ray
 
     if ray.is_initialized():
         yield ray
@@ -40,16 +44,17 @@ def connected(address: str) -> Iterator[Any]:
         address = os.environ.get("RAY_ADDRESS") or address
     _refuse_unreachable(address)
     try:
-        with _quietly():
-            ray.init(address=address, log_to_driver=False, **_settings(address))
-    except Exception as error:  # Ray's kinds of errors share no base but this
-        ray.shutdown()  # what was begun
-        text = " ".join(str(error).split()) or type(error).__name__
-        raise ConnectionError(f"{address}: expected a Ray cluster, got: {text}") from error
-    try:
+        try:
+            with _quietly(address):
+                ray.init(address=address, log_to_driver=False, **_settings(address))
+        except Exception as error:  # Ray's kinds of errors share no base but this
+            raise ConnectionError(
+                f"{address}: expected a Ray cluster, got: {last_line(error)}"
+            ) from error
         yield ray
     finally:
-        ray.shutdown()
+        with undisturbed():
+            ray.shutdown()
 
 
 def _settings(address: str) -> dict[str, Any]:
@@ -78,14 +83,40 @@ def _refuse_unreachable(address: str) -> None:
         raise ConnectionError(f"{address}: expected a Ray cluster, got: {reason}") from None
 
 
+def last_line(error: BaseException) -> str:
+    """Ray's errors carry a traceback as text; its last line is what happened."""
+    lines = str(error).strip().splitlines()
+    return lines[-1].strip() if lines else type(error).__name__
+
+
 @contextlib.contextmanager
-def _quietly() -> Iterator[None]:
-    """Let Ray send no statistics home and its core say nothing on stderr."""
-    wanted = {"RAY_USAGE_STATS_ENABLED": "0"}
+def undisturbed() -> Iterator[None]:
+    """Ignore a further Ctrl-C: tidying up that is broken off would leave processes behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def _quietly(address: str) -> Iterator[None]:
+    """Let a Ray that is imported or started here send no statistics home and print nothing."""
+    # The messages of a cluster go to stdout else, whatever `log_to_driver` says.
+    wanted = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS_SKIP_REGEX": "."}
+    if address != "local":
+        wanted["RAY_NUM_REDIS_GET_RETRIES"] = (
+            "1"  # one try takes 40 s; the usual 20 a quarter hour
+        )
     added = {name: value for name, value in wanted.items() if name not in os.environ}
     os.environ.update(added)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         for name in added:
             del os.environ[name]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import faimtrack
-from faimtrack.pipeline.cluster.connection import connected
+from faimtrack.pipeline.cluster.connection import connected, last_line, undisturbed
 from faimtrack.pipeline.cluster.room import WorkerRoom, room_for
 from faimtrack.pipeline.cluster.worker import ClusterWorker
 from faimtrack.pipeline.many import ManyReport, SequenceOutcome
@@ -25,7 +25,7 @@ _LOG = logging.getLogger(__name__)
 _TRIES = 3
 _POLL_S = 0.2
 _STOP_S = 10.0
-_PATIENCE_S = 15.0
+_PATIENCE_S = 60.0
 
 
 def run_tasks_on_cluster(
@@ -70,7 +70,8 @@ def run_tasks_on_cluster(
         try:
             yield from crew.run(tasks, report or (lambda name, done, total: None))
         finally:
-            crew.dismiss()
+            with undisturbed():
+                crew.dismiss()
 
 
 @dataclass
@@ -206,7 +207,7 @@ class _Crew:
                 return None
             reason = f"its worker was lost {attempt.tries} times ({_first_line(error)})"
         except self._ray.exceptions.RayError as error:
-            reason = _last_line(error)
+            reason = last_line(error)
         return SequenceOutcome(
             task=attempt.task,
             error=f"{reason}; what was written by then is in {attempt.task.output}.partial",
@@ -234,12 +235,12 @@ class _Crew:
             if self._failed_starts < _TRIES:
                 return
             raise ConnectionError(
-                f"{self._address}: expected workers that start, got: {_last_line(error)}"
+                f"{self._address}: expected workers that start, got: {last_line(error)}"
             ) from error
         except self._ray.exceptions.RayError as error:
             raise ValueError(
                 f"{self._address}: expected faimtrack {faimtrack.__version__} on every node, "
-                f"got: {_last_line(error)}"
+                f"got: {last_line(error)}"
             ) from error
         if version != faimtrack.__version__:
             raise ValueError(
@@ -283,9 +284,3 @@ def _portable(task: Task) -> Task:
 def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[0].strip() if lines else type(error).__name__
-
-
-def _last_line(error: BaseException) -> str:
-    """Ray's errors carry a traceback; its last line is what happened."""
-    lines = str(error).strip().splitlines()
-    return lines[-1].strip() if lines else type(error).__name__
