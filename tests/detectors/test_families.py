@@ -83,7 +83,7 @@ def test_a_file_that_is_not_there_is_said_so(name):
 def test_a_name_that_is_none_names_the_nearest():
     with pytest.raises(ValueError, match="got 'yolox-nan'; the nearest is yolox-nano"):
         family_of("yolox-nan")
-    with pytest.raises(ValueError, match="sam-vit-b: expected a detector, got SAM ViT-B"):
+    with pytest.raises(ValueError, match="sam-vit-b: expected a detector, got SAM segmenter"):
         family_of("sam-vit-b")
 
 
