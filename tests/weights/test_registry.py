@@ -15,7 +15,7 @@ TORCHVISION = {
 }
 
 
-def test_names_are_there_once_and_everything_that_issue_asks_for_is_said():
+def test_names_are_there_once_and_say_all_that_is_shown_of_them():
     entries = weights_entries()
     names = [entry.name for entry in entries]
     assert len(set(names)) == len(names)
