@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Literal
 
 from faimtrack.detectors.config import DetectorConfig
-from faimtrack.detectors.faster_rcnn.config import FasterRcnnConfig
+from faimtrack.detectors.faster_rcnn.config import FasterRcnnConfig, FasterRcnnOnnxConfig
 from faimtrack.detectors.files.formats import SUFFIXES
 from faimtrack.detectors.yolox.config import YoloxConfig, YoloxOnnxConfig
+from faimtrack.onnx import read_onnx_metadata
 from faimtrack.weights import (
     WeightsEntry,
     cached_weights,
@@ -22,7 +23,7 @@ from faimtrack.weights import (
     weights_entries,
 )
 
-Family = Literal["yolox", "yolox-onnx", "faster-rcnn", "recorded"]
+Family = Literal["yolox", "yolox-onnx", "faster-rcnn", "faster-rcnn-onnx", "recorded"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,11 @@ DETECTOR_KINDS = (
         name="faster-rcnn",
         title="Faster R-CNN in torch: .pth of torchvision, our .safetensors",
         config_class=FasterRcnnConfig,
+    ),
+    DetectorKind(
+        name="faster-rcnn-onnx",
+        title="Faster R-CNN in onnxruntime, needs no torch: .onnx of faimtrack export",
+        config_class=FasterRcnnOnnxConfig,
     ),
 )
 """All that run a network."""
@@ -109,7 +115,8 @@ def family_of(weights: str | os.PathLike[str]) -> Family:
     if path.suffix.lower() in SUFFIXES.values():
         return "recorded"
     if path.suffix.lower() == ".onnx":
-        return "yolox-onnx"
+        architecture = read_onnx_metadata(path).get("architecture", "")
+        return "faster-rcnn-onnx" if architecture.startswith("faster-rcnn") else "yolox-onnx"
     metadata = read_metadata(path)
     if metadata is not None:
         return _family_of_architecture(metadata.architecture, path)
@@ -125,7 +132,11 @@ def config_class_of(weights: str | os.PathLike[str] | None) -> type[DetectorConf
     Raises:
         As `family_of`.
     """
-    family = "yolox-onnx" if weights is None else family_of(weights)
+    return config_class_of_family("yolox-onnx" if weights is None else family_of(weights))
+
+
+def config_class_of_family(family: Family) -> type[DetectorConfig]:
+    """The configuration that detectors of a kind have; recorded detections have the plainest."""
     return next(
         (kind.config_class for kind in DETECTOR_KINDS if kind.name == family), DetectorConfig
     )

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import cast
 
 from faimtrack.detectors.config import DetectorConfig
-from faimtrack.detectors.families import config_class_of, detector_file, family_of
-from faimtrack.detectors.faster_rcnn.config import FasterRcnnConfig
+from faimtrack.detectors.families import config_class_of_family, detector_file, family_of
+from faimtrack.detectors.faster_rcnn.config import FasterRcnnConfig, FasterRcnnOnnxConfig
 from faimtrack.detectors.session import Detector
 from faimtrack.detectors.yolox.config import YoloxConfig, YoloxOnnxConfig
 
@@ -23,7 +23,8 @@ def open_detector(
 
     Args:
         weights: A name of `faimtrack weights list` that is in the cache; a checkpoint of YOLOX,
-            ByteTrack, YOLOV, torchvision's Faster R-CNN or faimtrack; a YOLOX in ONNX.
+            ByteTrack, YOLOV, torchvision's Faster R-CNN or faimtrack; a YOLOX in ONNX; what
+            `faimtrack export` wrote.
         config: Its parameters; None takes the defaults.
         classes: Which of them to keep; None keeps all.
 
@@ -34,7 +35,7 @@ def open_detector(
         ModuleNotFoundError: It needs torch, which is not installed.
     """
     family, path = family_of(weights), detector_file(weights)
-    expected = config_class_of(weights)
+    expected = config_class_of_family(family)
     if config is not None and not isinstance(config, expected):
         raise ValueError(f"{path}: expected a {expected.__name__}, got a {type(config).__name__}")
     if family == "recorded":
@@ -48,6 +49,12 @@ def open_detector(
         from faimtrack.detectors.yolox.detector import YoloxDetector
 
         return YoloxDetector(path, cast("YoloxConfig | None", config), classes=classes)
+    if family == "faster-rcnn-onnx":
+        from faimtrack.detectors.faster_rcnn.onnx import FasterRcnnOnnxDetector
+
+        return FasterRcnnOnnxDetector(
+            path, cast("FasterRcnnOnnxConfig | None", config), classes=classes
+        )
     from faimtrack.detectors.faster_rcnn.detector import FasterRcnnDetector
 
     return FasterRcnnDetector(path, cast("FasterRcnnConfig | None", config), classes=classes)
