@@ -9,8 +9,7 @@ from pathlib import Path
 import typer
 
 from faimtrack.cli.progress import SequenceProgress, show_outcomes
-from faimtrack.pipeline import Task, run_tasks
-from faimtrack.pipeline.cluster import run_tasks_on_cluster
+from faimtrack.pipeline import Task, run_tasks, run_tasks_on_cluster
 from faimtrack.pipeline.tasks import Existing
 
 RAY_HELP = (

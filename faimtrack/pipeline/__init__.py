@@ -1,6 +1,8 @@
 """Source → detector → tracker → sinks: one sequence, or many with several at a time."""
 
+from faimtrack.pipeline.cluster import run_tasks_on_cluster
 from faimtrack.pipeline.detecting import detect_sequence
+from faimtrack.pipeline.loader import DetectorLoader
 from faimtrack.pipeline.many import SequenceOutcome, run_task, run_tasks
 from faimtrack.pipeline.plan import plan_detection, plan_tasks
 from faimtrack.pipeline.run import PipelineSummary, Sink, Source, run_pipeline
@@ -11,6 +13,7 @@ from faimtrack.pipeline.tracking import track_sequence
 
 __all__ = [
     "DetectionTask",
+    "DetectorLoader",
     "PipelineSummary",
     "SequenceOutcome",
     "SequenceResult",
@@ -27,5 +30,6 @@ __all__ = [
     "run_pipeline",
     "run_task",
     "run_tasks",
+    "run_tasks_on_cluster",
     "track_sequence",
 ]

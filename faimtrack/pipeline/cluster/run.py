@@ -229,18 +229,14 @@ class _Crew:
         greeting, member.greeting = member.greeting, None
         try:
             version = self._ray.get(greeting)
-        except self._losses as error:
+        except self._ray.exceptions.RayError as error:
             self._let_go(member)
             self._failed_starts += 1
             if self._failed_starts < _TRIES:
                 return
             raise ConnectionError(
-                f"{self._address}: expected workers that start, got: {last_line(error)}"
-            ) from error
-        except self._ray.exceptions.RayError as error:
-            raise ValueError(
-                f"{self._address}: expected faimtrack {faimtrack.__version__} on every node, "
-                f"got: {last_line(error)}"
+                f"{self._address}: expected faimtrack {faimtrack.__version__} on every node, got: "
+                f"{last_line(error)}"
             ) from error
         if version != faimtrack.__version__:
             raise ValueError(
