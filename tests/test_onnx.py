@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from faimtrack.onnx import OnnxModel
+from faimtrack.onnx import OnnxModel, available_threads
 
 
 def test_a_model_tells_what_it_takes_and_gives(shared_data):
@@ -66,3 +66,12 @@ def test_a_provider_that_is_not_there_names_those_that_are(shared_data):
 def test_threads_below_one_are_refused(shared_data):
     with pytest.raises(ValueError, match="threads: expected 1 or more, got 0"):
         OnnxModel(shared_data / "models" / "yolox_nano.onnx", threads=0)
+
+
+@pytest.mark.parametrize(("told", "threads"), [("3", 3), (" 2,1", 2), ("0", None), ("all", None)])
+def test_threads_are_those_that_the_environment_tells_else_the_cores(monkeypatch, told, threads):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    cores = available_threads()
+    assert cores >= 1
+    monkeypatch.setenv("OMP_NUM_THREADS", told)
+    assert available_threads() == (threads or cores)
