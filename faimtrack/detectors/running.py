@@ -36,7 +36,8 @@ def choose_device(wanted: Device) -> torch.device:
 
 def count_threads() -> int:
     """How many threads one operation of torch uses in this process."""
-    return torch.get_num_threads()
+    threads: int = torch.get_num_threads()
+    return threads
 
 
 def use_threads(count: int) -> None:
