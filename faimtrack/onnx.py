@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+
+_METADATA_FIELD = 14  # metadata_props of ModelProto
+_VARINT_BYTES = 10
+_LONGEST_TEXT, _LONGEST_PART = 1 << 24, 1 << 40
 
 _DTYPES: dict[str, Any] = {
     "tensor(float)": np.float32,
@@ -143,6 +148,60 @@ def available_threads() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def read_onnx_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
+    """What its maker wrote into an ONNX file; the model itself is not loaded.
+
+    Args:
+        path: The file. One that is no ONNX model, or is cut off, gives nothing: who loads it is
+            told so.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    with Path(path).open("rb") as file:
+        entries = [dict(_parts(io.BytesIO(each))) for _, each in _parts(file, _METADATA_FIELD)]
+    texts = {entry.get(1, b""): entry.get(2, b"") for entry in entries}
+    return {
+        key.decode("utf-8", "replace"): text.decode("utf-8", "replace")
+        for key, text in texts.items()
+    }
+
+
+def _parts(file: BinaryIO, wanted: int | None = None) -> Iterator[tuple[int, bytes]]:
+    """Number and content of the parts of a protobuf message that have a length.
+
+    Args:
+        file: Where it begins; parts that are not wanted are passed over without being read.
+        wanted: The only number that is wanted; None takes all.
+    """
+    while (tag := _varint(file)) is not None:
+        field, kind = tag >> 3, tag & 7
+        if kind == 0:
+            _varint(file)
+            continue
+        length = {1: 8, 5: 4}.get(kind) if kind != 2 else _varint(file)
+        is_wanted = kind == 2 and wanted in (None, field)
+        if length is None or length > (_LONGEST_TEXT if is_wanted else _LONGEST_PART):
+            return  # it is something else than a protobuf message
+        if is_wanted:
+            yield field, file.read(length)
+        else:
+            file.seek(length, os.SEEK_CUR)
+
+
+def _varint(file: BinaryIO) -> int | None:
+    """The next whole number; None at the end, or where there is none."""
+    value = 0
+    for position in range(_VARINT_BYTES):
+        byte = file.read(1)
+        if not byte:
+            return None
+        value |= (byte[0] & 0x7F) << 7 * position
+        if byte[0] < 0x80:
+            return value
+    return None
 
 
 def _choose_providers(available: Sequence[str], wanted: Sequence[str] | None) -> list[str]:

@@ -1,7 +1,8 @@
 import numpy as np
+import onnx
 import pytest
 
-from faimtrack.onnx import OnnxModel, available_threads
+from faimtrack.onnx import OnnxModel, available_threads, read_onnx_metadata
 
 
 def test_a_model_tells_what_it_takes_and_gives(shared_data):
@@ -75,3 +76,21 @@ def test_threads_are_those_that_the_environment_tells_else_the_cores(monkeypatch
     assert cores >= 1
     monkeypatch.setenv("OMP_NUM_THREADS", told)
     assert available_threads() == (threads or cores)
+
+
+def test_what_a_file_says_of_itself_is_read_without_loading_it(tmp_path):
+    path = tmp_path / "model.onnx"
+    graph = onnx.helper.make_graph([], "nothing", [], [])
+    model = onnx.helper.make_model(graph)
+    onnx.helper.set_model_props(model, {"licence": "MIT", "who": "é" * 300, "empty": ""})
+    onnx.save(model, path)
+    assert read_onnx_metadata(path) == {"licence": "MIT", "who": "é" * 300, "empty": ""}
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x08\x08:\xff", b"<html>", b"\xff" * 50, b"r\xff\xff\xff"]
+)
+def test_what_is_no_onnx_model_says_nothing_of_itself(tmp_path, content):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(content)
+    assert read_onnx_metadata(path) == {}

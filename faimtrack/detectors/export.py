@@ -11,7 +11,7 @@ from typing import Literal
 from faimtrack.detectors.families import detector_file, family_of
 from faimtrack.detectors.yolox.config import YoloxExportConfig
 from faimtrack.detectors.yolox.onnx_metadata import read_yolox_metadata
-from faimtrack.onnx import OnnxModel
+from faimtrack.onnx import read_onnx_metadata
 from faimtrack.provenance import Provenance, file_sha256, write_provenance
 from faimtrack.weights import (
     Checkpoint,
@@ -88,7 +88,10 @@ def export_detector(
         raise ValueError(f"{source}: expected a network, got a file of detections")
     origin = _origin(weights)
     # Functions below import networks when they are called: torch takes seconds.
+    if family == "faster-rcnn-onnx":
+        raise ValueError(f"{source}: expected weights of a Faster R-CNN, got a model in ONNX")
     if family == "faster-rcnn":
+        _check_no_settings_of_yolox(config, source)
         exported = _export_faster_rcnn(source, path, class_names, origin)
     else:
         exported = _export_yolox(source, path, config, class_names, origin)
@@ -124,6 +127,16 @@ def _check_output(
         raise ValueError(f"{path}: expected another file than the one that is read")
     if not overwrite:
         raise FileExistsError(f"{path}: already there (--overwrite replaces it)")
+
+
+def _check_no_settings_of_yolox(config: YoloxExportConfig, source: Path) -> None:
+    default = asdict(YoloxExportConfig())
+    changed = [name for name, value in asdict(config).items() if value != default[name]]
+    if changed:
+        raise ValueError(
+            f"{source}: expected no {' or '.join(changed)} for a Faster R-CNN, which takes images "
+            "of any size, one at a time, and leaves thresholds to its reader"
+        )
 
 
 def _origin(weights: str | os.PathLike[str]) -> dict[str, str]:
@@ -163,19 +176,24 @@ def _export_faster_rcnn(
     source: Path, path: Path, class_names: Sequence[str] | None, origin: dict[str, str]
 ) -> Exported:
     from faimtrack.detectors.faster_rcnn.checkpoint import describe_network, load_faster_rcnn
+    from faimtrack.detectors.faster_rcnn.export import export_onnx
 
-    if path.suffix.lower() == ".onnx":
-        raise ValueError(f"{source}: expected the format safetensors for a Faster R-CNN, got onnx")
     checkpoint = read_checkpoint(source)
     loaded = load_faster_rcnn(checkpoint, class_names=class_names)
-    metadata = describe_network(loaded.network, **(_texts(checkpoint.metadata) | origin))
-    write_weights(path, loaded.network.state_dict(), metadata)
+    origin = _texts(checkpoint.metadata) | origin
+    metadata = describe_network(loaded.network, **origin)
+    comparison = ""
+    if path.suffix.lower() == ".onnx":
+        comparison = str(export_onnx(loaded.network, path, origin=origin))
+    else:
+        write_weights(path, loaded.network.state_dict(), metadata)
     sides = f"{loaded.network.config.short_side} x {loaded.network.config.long_side}"
     return Exported(
         path=path,
         architecture=metadata.architecture,
         input=f"{sides} (short x long side)",
         class_names=loaded.network.class_names,
+        comparison=comparison,
         left_aside=len(loaded.left_aside),
     )
 
@@ -187,7 +205,7 @@ def _read(source: Path) -> Checkpoint:
     from faimtrack.detectors.yolox.onnx_weights import read_onnx_weights
 
     tensors = read_onnx_weights(source)
-    told = read_yolox_metadata(OnnxModel(source).metadata, source)
+    told = read_yolox_metadata(read_onnx_metadata(source), source)
     if told is None:
         return Checkpoint(tensors, None, source)
     metadata = WeightsMetadata(

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from faimtrack.detectors.faster_rcnn.network import build_faster_rcnn
 from faimtrack.detectors.yolox.network import Yolox
 from faimtrack.onnx import OnnxModel
 from faimtrack.provenance import file_sha256, read_provenance
@@ -129,3 +130,30 @@ def test_a_name_that_is_not_known_and_a_file_of_detections_are_refused(
     assert "the nearest is yolox-nano" in complaint(faimtrack("export", "yolox-nan").err)
     done = faimtrack("export", sequence / "det" / "det.txt")
     assert "expected a network, got a file of detections" in complaint(done.err)
+
+
+def test_a_faster_rcnn_takes_no_settings_of_a_yolox(faimtrack, complaint, tmp_path):
+    path = tmp_path / "frcnn.pth"
+    torch.save(build_faster_rcnn("resnet18-fpn", ("person",)).state_dict(), path)
+    done = faimtrack("export", path, "--nms", *SIZE)
+    assert "expected no input_height or input_width or nms for a Faster" in complaint(done.err)
+    done = faimtrack("export", path, "--format", "safetensors")
+    assert done.status == 0, done.err
+    assert done.out.startswith("frcnn.safetensors: faster-rcnn-resnet18-fpn, ")
+    metadata = read_metadata(tmp_path / "frcnn.safetensors")
+    assert metadata is not None
+    assert metadata.classes == ("person",)
+
+
+@pytest.mark.slow
+def test_a_faster_rcnn_in_onnx_detects_without_further_settings(faimtrack, sequence, tmp_path):
+    path = tmp_path / "frcnn.pth"
+    torch.save(build_faster_rcnn("resnet18-fpn", ("person",)).state_dict(), path)
+    done = faimtrack("export", path)
+    assert done.status == 0, done.err
+    assert "of proposals chosen otherwise" in done.out
+    found = faimtrack("detect", sequence, "--detector", "frcnn.onnx", "--set",
+                      "detector.short_side=64", "--set", "detector.long_side=128")  # fmt: skip
+    assert found.status == 0, found.err
+    again = faimtrack("export", "frcnn.onnx", "--format", "safetensors")
+    assert again.status == 1

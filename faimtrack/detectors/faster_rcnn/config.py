@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from faimtrack.config import PresetConfig, parameter
-from faimtrack.detectors.config import TorchConfig
+from faimtrack.detectors.config import DetectorConfig, TorchConfig
 
 Architecture = Literal[
     "resnet50-fpn",
@@ -44,13 +44,8 @@ class ProposalConfig(PresetConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FasterRcnnConfig(ProposalConfig, TorchConfig):
-    """A Faster R-CNN that detects.
-
-    Presets: `coco`, `coco-mobilenet` and `coco-mobilenet-320` are torchvision's settings for its
-    COCO weights; `mot` is the input size of MMTracking's MOT detectors, and `tracktor-paper` that
-    together with the original's limit of 100 boxes a frame.
-    """
+class FasterRcnnReading(PresetConfig):
+    """From frames to the network, and from its boxes to detections."""
 
     score_threshold: float = parameter(
         0.05, "Keep boxes whose class score is above this.", low=0, high=1
@@ -71,6 +66,22 @@ class FasterRcnnConfig(ProposalConfig, TorchConfig):
     long_side: int | None = parameter(
         None, "See short_side.", unit="px", low=1
     )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class FasterRcnnOnnxConfig(FasterRcnnReading, DetectorConfig):
+    """A Faster R-CNN export in onnxruntime, which takes one frame at a time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FasterRcnnConfig(FasterRcnnReading, ProposalConfig, TorchConfig):
+    """A Faster R-CNN that detects.
+
+    Presets: `coco`, `coco-mobilenet` and `coco-mobilenet-320` are torchvision's settings for its
+    COCO weights; `mot` is the input size of MMTracking's MOT detectors, and `tracktor-paper` that
+    together with the original's limit of 100 boxes a frame.
+    """
+
     _presets: ClassVar[dict[str, dict[str, Any]]] = {
         "default": {},
         "coco": _COCO | {"max_detections": 100},

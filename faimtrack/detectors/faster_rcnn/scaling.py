@@ -8,20 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from faimtrack.detectors.faster_rcnn.sizes import scaled_size
+
 _MEAN = (0.485, 0.456, 0.406)
 _DEVIATION = (0.229, 0.224, 0.225)
 _STEP = 32  # pixels to a cell of the coarsest map that the body computes
-
-
-def scaled_size(size: tuple[int, int], sides: tuple[int, int]) -> tuple[int, int]:
-    """Height and width of an image whose short or long side fits `sides`, one pixel at least.
-
-    Args:
-        size: Height and width of the image in pixels.
-        sides: Wanted length of the short side, and the most that the long one may have.
-    """
-    scale = min(sides[0] / min(size), sides[1] / max(size))
-    return max(1, int(size[0] * scale)), max(1, int(size[1] * scale))
 
 
 def scale_image(image: Tensor, sides: tuple[int, int] | None) -> Tensor:

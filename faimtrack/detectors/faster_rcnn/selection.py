@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torchvision.models.detection._utils import _topk_min
 from torchvision.ops import batched_nms, clip_boxes_to_image
 
 from faimtrack.detectors.faster_rcnn.config import FasterRcnnConfig, ProposalConfig
@@ -36,7 +37,9 @@ def select_proposals(
     """
     best, levels, start = [], [], 0
     for level, count in enumerate(level_counts):
-        top = logits[start : start + count].topk(min(count, config.proposals_before_nms)).indices
+        of_level = logits[start : start + count]
+        # Not `min`: a trace for ONNX would take the smaller one of its own image for all.
+        top = of_level.topk(_topk_min(of_level, config.proposals_before_nms, 0)).indices
         best.append(top + start)
         levels.append(torch.full_like(top, level))
         start += count

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-import faimtrack
 from faimtrack.atomic import atomic_file
+from faimtrack.detectors.onnx_writing import finish_model, trace_to_onnx
 from faimtrack.detectors.yolox.checkpoint import LoadedYolox
 from faimtrack.detectors.yolox.config import YoloxExportConfig
 from faimtrack.detectors.yolox.export_check import ExportDifference, compare_export
@@ -25,9 +23,6 @@ from faimtrack.detectors.yolox.network import Yolox
 from faimtrack.detectors.yolox.onnx_metadata import YoloxOnnxMetadata
 from faimtrack.detectors.yolox.onnx_nms import add_suppression
 from faimtrack.weights.files import WeightsMetadata, write_weights
-
-OPSET = 17
-"""ONNX's version, which onnxruntime reads since 1.12."""
 
 _STEP = 32  # heights and widths are multiples of this
 
@@ -170,61 +165,34 @@ class _Rows(nn.Module):
 
 
 def _trace(network: Yolox, path: Path, size: tuple[int, int], *, dynamic_size: bool) -> None:
-    """Write the graph from images to rows.
-
-    By torch's exporter through TorchScript, deprecated as it is: under torch 2.6 the newer one
-    fails on this network, under 2.15 it takes 30 times as long, and onnxruntime 1.17 cannot open
-    what it writes.
-    """
-    images = torch.zeros(1, 3, *((_STEP, _STEP) if dynamic_size else size))
+    """Write the graph from images to rows."""
     sides = {2: "height", 3: "width"} if dynamic_size else {}
-    with _quiet_exporter():
-        torch.onnx.export(
-            _Rows(fold_batch_norm(network)),
-            (images,),
-            str(path),
-            dynamo=False,
-            opset_version=OPSET,
-            input_names=["images"],
-            output_names=["rows"],
-            dynamic_axes={"images": {0: "batch", **sides}, "rows": {0: "batch"}},
-        )
-
-
-@contextmanager
-def _quiet_exporter() -> Iterator[None]:
-    """Leave out what torch says of this exporter's age, and nothing else."""
-    with warnings.catch_warnings():
-        for message in (
-            "You are using the legacy TorchScript-based ONNX export",
-            "The feature will be removed",
-        ):
-            warnings.filterwarnings("ignore", message, DeprecationWarning)
-        yield
+    trace_to_onnx(
+        _Rows(fold_batch_norm(network)),
+        torch.zeros(1, 3, *((_STEP, _STEP) if dynamic_size else size)),
+        path,
+        outputs=["rows"],
+        dynamic_axes={"images": {0: "batch", **sides}, "rows": {0: "batch"}},
+    )
 
 
 def _finish(
     path: Path, network: Yolox, metadata: YoloxOnnxMetadata, *, dynamic_size: bool
 ) -> None:
-    """Name sizes and maker, put in the suppression and the metadata, and check the whole."""
+    """Name the sizes, put in the suppression and the metadata."""
     import onnx
 
     model = onnx.load(path)
     height, width = metadata.input_size
     anchors = sum((height // stride) * (width // stride) for stride in STRIDES)
-    columns = 5 + network.class_count
-    shape = ["batch", "anchors" if dynamic_size else anchors, columns]
+    shape = ["batch", "anchors" if dynamic_size else anchors, 5 + network.class_count]
     rows = onnx.helper.make_tensor_value_info("rows", onnx.TensorProto.FLOAT, shape)
     model.graph.output[0].CopyFrom(rows)
-    model.graph.name = metadata.architecture
-    model.producer_name, model.producer_version = "faimtrack", faimtrack.__version__
     if metadata.score_threshold is not None and metadata.nms_threshold is not None:
         add_suppression(
             model.graph, network.class_count, metadata.score_threshold, metadata.nms_threshold
         )
-    onnx.helper.set_model_props(model, metadata.properties())
-    onnx.checker.check_model(model, full_check=True)
-    path.write_bytes(model.SerializeToString(deterministic=True))
+    finish_model(model, path, metadata.properties())
 
 
 def _require_agreement(difference: ExportDifference, path: Path) -> None:

@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from faimtrack.detectors.pictures import random_picture, smooth_picture
 from faimtrack.detectors.yolox.config import YoloxReading
 from faimtrack.detectors.yolox.letterbox import fill_input
 from faimtrack.detectors.yolox.network import Yolox
 from faimtrack.detectors.yolox.onnx_metadata import YoloxOnnxMetadata
 from faimtrack.detectors.yolox.reading import read_rows, read_suppressed_rows
 from faimtrack.onnx import OnnxModel
-from faimtrack.structures import Detections, Image
+from faimtrack.structures import Detections
 
 SCORE_TOLERANCE = 1e-4
 BOX_TOLERANCE_PX = 0.05
@@ -57,7 +58,7 @@ def compare_export(path: Path, network: Yolox, metadata: YoloxOnnxMetadata) -> E
         ValueError: onnxruntime cannot run the file.
     """
     height, width = metadata.input_size
-    pictures = [_random_picture(height, width), _smooth_picture(height, width)]
+    pictures = [random_picture(height, width), smooth_picture(height, width)]
     images = np.empty((len(pictures), 3, height, width), np.float32)
     for picture, out in zip(pictures, images, strict=True):
         fill_input(picture, metadata.input_convention, out)
@@ -127,21 +128,3 @@ def _boxes_by_score(detections: Detections) -> dict[tuple[int, float], NDArray[n
     """Boxes by class and score: what is made of the same rows has equal scores."""
     keys = zip(detections.class_ids.tolist(), detections.scores.tolist(), strict=True)
     return dict(zip(keys, detections.boxes, strict=True))
-
-
-def _random_picture(height: int, width: int) -> Image:
-    return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
-
-
-def _smooth_picture(height: int, width: int) -> Image:
-    """Noise that is the weaker the finer it is, as in photographs."""
-    import cv2
-
-    random = np.random.default_rng(1)
-    picture = np.zeros((height, width, 3), np.float32)
-    for octave in range(1, 8):
-        noise = random.standard_normal((2**octave, 2**octave, 3), np.float32)
-        picture += cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC) / 2**octave
-    low, high = picture.min(), picture.max()
-    scaled: Image = ((picture - low) / (high - low) * 255).astype(np.uint8)
-    return scaled

@@ -11,13 +11,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from faimtrack.detectors.config import Device
 from faimtrack.detectors.images import (
     ImageSession,
     class_numbers,
     name_classes,
     session_batch_size,
 )
+from faimtrack.detectors.providers import providers_of
 from faimtrack.detectors.yolox.config import YoloxOnnxConfig
 from faimtrack.detectors.yolox.letterbox import STRIDES, anchor_grid, fill_input
 from faimtrack.detectors.yolox.onnx_metadata import YoloxOnnxMetadata, read_yolox_metadata
@@ -69,7 +69,7 @@ class YoloxOnnxDetector:
         self.model = (
             model
             if isinstance(model, OnnxModel)
-            else OnnxModel(model, providers=_providers(self.config.device))
+            else OnnxModel(model, providers=providers_of(self.config.device))
         )
         self._told = told = read_yolox_metadata(self.model.metadata, self.model.path)
         self._suppresses = told is not None and told.score_threshold is not None
@@ -231,13 +231,3 @@ def _looks_decoded(output: NDArray[np.float32], corners: NDArray[np.float64]) ->
     places = output[0, :, :2]
     from_cells = np.median(np.abs(places - corners))
     return bool(from_cells < np.median(np.abs(places)))
-
-
-def _providers(device: Device) -> Sequence[str] | None:
-    """The name that onnxruntime has for a device; None: whatever is there."""
-    names = {
-        "cpu": ["CPUExecutionProvider"],
-        "cuda": ["CUDAExecutionProvider", "CPUExecutionProvider"],
-        "mps": ["CoreMLExecutionProvider", "CPUExecutionProvider"],
-    }
-    return names.get(device)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import faimtrack
+from faimtrack.detectors.onnx_properties import told_list, told_pair, told_value
 from faimtrack.detectors.yolox.letterbox import STRIDES
 
 
@@ -83,9 +84,9 @@ def read_yolox_metadata(properties: Mapping[str, str], path: Path) -> YoloxOnnxM
         )
     return YoloxOnnxMetadata(
         architecture=architecture,
-        class_names=tuple(_list(properties, "class_names", str, path)),
+        class_names=tuple(told_list(properties, "class_names", str, path)),
         input_convention=convention,  # type: ignore[arg-type]
-        input_size=_two(_list(properties, "input_size", int, path), path),
+        input_size=told_pair(properties, "input_size", path),
         **_thresholds(properties, path),
         recipe=properties.get("recipe", ""),
         data=properties.get("data", ""),
@@ -94,7 +95,7 @@ def read_yolox_metadata(properties: Mapping[str, str], path: Path) -> YoloxOnnxM
 
 
 def _thresholds(properties: Mapping[str, str], path: Path) -> dict[str, Any]:
-    suppression = _value(properties, "nms", path)
+    suppression = told_value(properties, "nms", path)
     if suppression is None:
         return {}
     names = ("score_threshold", "nms_threshold")
@@ -102,25 +103,3 @@ def _thresholds(properties: Mapping[str, str], path: Path) -> dict[str, Any]:
     if not is_whole or not all(type(suppression[name]) in (int, float) for name in names):
         raise ValueError(f"{path}: nms: expected {' and '.join(names)}, got {suppression!r}")
     return {name: suppression[name] for name in names}
-
-
-def _value(properties: Mapping[str, str], name: str, path: Path) -> Any:
-    try:
-        return json.loads(properties.get(name, ""))
-    except ValueError:
-        raise ValueError(
-            f"{path}: {name}: expected JSON of faimtrack, got {properties.get(name)!r}"
-        ) from None
-
-
-def _list(properties: Mapping[str, str], name: str, kind: type, path: Path) -> list[Any]:
-    values = _value(properties, name, path)
-    if not isinstance(values, list) or not all(type(value) is kind for value in values):
-        raise ValueError(f"{path}: {name}: expected a list of {kind.__name__}, got {values!r}")
-    return values
-
-
-def _two(values: list[int], path: Path) -> tuple[int, int]:
-    if len(values) != 2 or min(values) < 1:
-        raise ValueError(f"{path}: input_size: expected height and width, got {values}")
-    return values[0], values[1]

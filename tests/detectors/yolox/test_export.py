@@ -306,7 +306,7 @@ def test_a_model_that_suppresses_overlaps_has_its_own_thresholds(load, tmp_path)
         ("class_names", "person", "class_names: expected JSON"),
         ("class_names", "[1, 2]", "class_names: expected a list of str"),
         ("class_names", '["person"]', r"expected a YOLOX model's output"),
-        ("input_size", "[64]", "input_size: expected height and width"),
+        ("input_size", "[64]", "input_size: expected two lengths in pixels"),
         ("input_convention", "rgb", "input_convention: expected current or legacy"),
         ("nms", "0.5", "nms: expected score_threshold and nms_threshold"),
     ],
