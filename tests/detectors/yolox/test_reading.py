@@ -9,7 +9,7 @@ from faimtrack.detectors.yolox.checkpoint import load_yolox
 from faimtrack.detectors.yolox.config import YoloxReading
 from faimtrack.detectors.yolox.letterbox import STRIDES, anchor_grid, fill_input
 from faimtrack.detectors.yolox.onnx_weights import read_onnx_weights
-from faimtrack.detectors.yolox.reading import read_rows
+from faimtrack.detectors.yolox.reading import read_rows, read_suppressed_rows
 from faimtrack.onnx import OnnxModel
 from faimtrack.video import open_source
 from faimtrack.weights.files import Checkpoint
@@ -111,3 +111,52 @@ def test_real_weights_give_the_rows_of_onnxruntime_on_real_frames(
         np.testing.assert_allclose(rows[:, 4:], expected[0, :, 4:], rtol=0, atol=1e-4)
         np.testing.assert_allclose(rows[:, :2], centres, rtol=0, atol=0.05)
         np.testing.assert_allclose(rows[:, 2:4], extents, rtol=0, atol=0.05)
+
+
+# Half of 0.6 in 32 bits is exactly the threshold 0.3 in 32 bits.
+AT_THE_THRESHOLD = np.array([[50, 50, 20, 20, 0.6, 0.5], [20, 20, 20, 20, 0.5, 0.5]], np.float32)
+SMALL_IMAGE = {"ratio": 1.0, "size": (100, 100), "class_names": ("person",)}
+
+
+def test_a_score_at_the_threshold_is_kept_as_the_package_keeps_it(postprocess):
+    config = YoloxReading(score_threshold=0.3)
+    found = read_rows(AT_THE_THRESHOLD, config, **SMALL_IMAGE)
+    assert len(found) == 1
+    expected = official_detections(postprocess, AT_THE_THRESHOLD, config, 1.0, (100, 100))
+    assert_equal_detections(found, expected)
+
+
+def test_a_network_that_suppresses_overlaps_itself_keeps_a_score_at_the_threshold():
+    rows = np.array([[40, 40, 60, 60, 0.3, 0], [0, 0, 20, 20, 0.29, 0]], np.float32)
+    found = read_suppressed_rows(rows, 0.3, **SMALL_IMAGE)
+    assert found.boxes.tolist() == [[40, 40, 60, 60]]
+
+
+@pytest.mark.parametrize("column", range(6))
+def test_what_is_no_number_is_an_error_and_not_an_empty_frame(column):
+    rows = AT_THE_THRESHOLD.copy()
+    rows[0, column] = np.nan
+    with pytest.raises(ValueError, match="not a finite number"):
+        read_rows(rows, YoloxReading(score_threshold=0.3), **SMALL_IMAGE)
+    suppressed = np.array([[40, 40, 60, 60, 0.3, 0]], np.float32)
+    suppressed[0, min(column, 4)] = np.nan
+    with pytest.raises(ValueError, match="not a finite number"):
+        read_suppressed_rows(suppressed, 0.3, **SMALL_IMAGE)
+
+
+@pytest.mark.parametrize(
+    "box", [[-30, 50, 20, 20], [50, 130, 20, 20], [-10, 50, 20, 20], [50, 50, 0, 20]]
+)
+def test_boxes_beside_the_image_and_without_area_are_left_out(box):
+    rows = np.array([[*box, 1.0, 1.0]], np.float32)
+    assert len(read_rows(rows, YoloxReading(), **SMALL_IMAGE)) == 0
+
+
+def test_of_equal_scores_the_earlier_row_stays_as_in_the_package(postprocess):
+    rows = np.array([[50, 50, 20, 20, 0.5, 1], [52, 50, 20, 20, 0.5, 1]], np.float32)
+    config = YoloxReading()
+    for given in (rows, rows[::-1].copy()):
+        found = read_rows(given, config, **SMALL_IMAGE)
+        assert found.boxes[0, 0] == given[0, 0] - 10
+        expected = official_detections(postprocess, given, config, 1.0, (100, 100))
+        assert_equal_detections(found, expected)
