@@ -164,6 +164,14 @@ def test_any_number_of_frames_fits_any_batch_of_the_model(write_model, batch):
     check_detector(lambda: YoloxOnnxDetector(path))
 
 
+def test_a_live_source_does_not_wait_until_a_fixed_batch_is_full(write_model):
+    path = write_model(rows_with({9: (20, 16, 12, 24, 0)}, columns=6), shape=(3, 3, 64, 64))
+    detector = YoloxOnnxDetector(path)
+    for frame_count, answered in ((None, 1), (7, 0)):
+        session = detector.open(SourceInfo(name="any", frame_count=frame_count))
+        assert len(session.push([frame_of(64, 64)])) == answered
+
+
 def test_a_model_of_any_size_wants_to_be_told_one(write_model):
     path = write_model(rows_with({}, columns=6), shape=(1, 3, None, None))
     with pytest.raises(ValueError, match=r"model\.onnx: expected input_height and input_width"):
