@@ -76,7 +76,8 @@ class OnnxModel:
 
         Raises:
             OSError: The file is not there or cannot be read.
-            ValueError: It is no ONNX model, a provider is unknown, or `threads` is below 1.
+            ValueError: It is no ONNX model, a provider is unknown, the first of `providers` does
+                not work here, or `threads` is below 1.
             ImportError: onnxruntime is not installed or cannot be loaded.
         """
         self.path = Path(path)
@@ -101,6 +102,11 @@ class OnnxModel:
                 f"{self.path}: expected an ONNX model, got: {_reason(error)}"
             ) from None
         self.providers: tuple[str, ...] = tuple(self._session.get_providers())
+        if providers and self.providers[0] != wanted[0]:  # onnxruntime falls back in silence
+            raise ValueError(
+                f"providers: expected {wanted[0]}, got {self.providers[0]}: the device or its "
+                "libraries are not here"
+            )
         self.inputs = tuple(map(_describe, self._session.get_inputs()))
         self.outputs = tuple(map(_describe, self._session.get_outputs()))
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)

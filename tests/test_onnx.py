@@ -64,6 +64,19 @@ def test_a_provider_that_is_not_there_names_those_that_are(shared_data):
     )
 
 
+@pytest.mark.filterwarnings("ignore:Specified provider:UserWarning")
+def test_a_gpu_that_onnxruntime_gives_up_in_silence_is_told(shared_data, monkeypatch):
+    import onnxruntime
+
+    wanted = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: wanted)
+    path = shared_data / "models" / "yolox_nano.onnx"
+    if OnnxModel(path).providers[0] == wanted[0]:
+        pytest.skip("there is a GPU")
+    with pytest.raises(ValueError, match=r"expected CUDAExecutionProvider, got CPU.*not here"):
+        OnnxModel(path, providers=wanted)
+
+
 def test_threads_below_one_are_refused(shared_data):
     with pytest.raises(ValueError, match="threads: expected 1 or more, got 0"):
         OnnxModel(shared_data / "models" / "yolox_nano.onnx", threads=0)
