@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from faimtrack.structures import Image
 
 STRIDES = (8, 16, 32)
-
-_PADDING = 114
+PADDING = 114
+"""What the margins of an image are filled with."""
 _MEAN = np.array([0.485, 0.456, 0.406], np.float32)[:, None, None]
 _DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)[:, None, None]
 
@@ -56,7 +56,7 @@ def letterbox(image: Image, size: tuple[int, int]) -> tuple[Image, float]:
     ratio = min(height / image.shape[0], width / image.shape[1])
     # Whole pixels rounded down, as YOLOX does it; boxes are still divided by the exact ratio.
     scaled = max(1, int(image.shape[1] * ratio)), max(1, int(image.shape[0] * ratio))
-    padded = np.full((height, width, 3), _PADDING, np.uint8)
+    padded = np.full((height, width, 3), PADDING, np.uint8)
     padded[: scaled[1], : scaled[0]] = cv2.resize(image, scaled, interpolation=cv2.INTER_LINEAR)
     return padded, ratio
 

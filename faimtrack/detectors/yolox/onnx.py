@@ -19,13 +19,12 @@ from faimtrack.detectors.images import (
 )
 from faimtrack.detectors.providers import providers_of
 from faimtrack.detectors.yolox.config import YoloxOnnxConfig
-from faimtrack.detectors.yolox.letterbox import STRIDES, anchor_grid, fill_input
+from faimtrack.detectors.yolox.letterbox import PADDING, STRIDES, anchor_grid, fill_input
 from faimtrack.detectors.yolox.onnx_metadata import YoloxOnnxMetadata, read_yolox_metadata
 from faimtrack.detectors.yolox.reading import Grid, read_rows, read_suppressed_rows
 from faimtrack.onnx import OnnxModel
 from faimtrack.structures import Detections, Frame, Image, SourceInfo
 
-_PADDING = 114  # what the margins of an image are filled with
 _LEVELS = (STRIDES, (*STRIDES, 64))
 
 
@@ -166,7 +165,7 @@ class YoloxOnnxDetector:
 
     def _probe(self) -> NDArray[np.float32]:
         """The model's answer to a grey image: its shape, and what kind of boxes it gives."""
-        grey = np.full((self._batch or 1, 3, *self._size), _PADDING, np.float32)
+        grey = np.full((self._batch or 1, 3, *self._size), PADDING, np.float32)
         output = self.model.run(grey)[0]
         told, shape = self._told, output.shape
         if self._suppresses:
