@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import importlib
 import inspect
 import pkgutil
@@ -66,11 +67,20 @@ def public_names(module: ModuleType) -> list[str]:
         if not name.startswith("_")
         and get_origin(value) is None
         and (
-            name.isupper()
+            name in assigned_names(module)
             if not (inspect.isclass(value) or inspect.isroutine(value))
             else value.__module__ == module.__name__
         )
     )
+
+
+def assigned_names(module: ModuleType) -> set[str]:
+    """Constants that the module's own source gives a value; those that it imports have a home."""
+    targets = []
+    for node in ast.parse(inspect.getsource(module)).body:
+        targets += node.targets if isinstance(node, ast.Assign) else []
+        targets += [node.target] if isinstance(node, ast.AnnAssign) else []
+    return {each.id for each in targets if isinstance(each, ast.Name) and each.id.isupper()}
 
 
 def described(name: str, value: Any) -> Iterator[str]:
