@@ -1,4 +1,5 @@
 import dataclasses
+import os
 
 import pytest
 
@@ -58,7 +59,11 @@ def test_weights_that_were_replaced_are_loaded_anew(loads, weights):
     loader = DetectorLoader()
     first = loader.load(weights, CONFIG)
     weights.write_bytes(b"second, and longer")
-    assert loader.load(weights, CONFIG) is not first
+    second = loader.load(weights, CONFIG)
+    assert second is not first
+    weights.write_bytes(b"third,  and longer")  # as long as the second
+    os.utime(weights, ns=(0, 0))
+    assert loader.load(weights, CONFIG) is not second
 
 
 def test_after_weights_that_cannot_be_loaded_the_next_ones_are(monkeypatch, weights):
