@@ -31,6 +31,7 @@ from faimtrack.structures import Detections, Frame, Image
 OURS, UNFOLDED = "faimtrack", "faimtrack, batch norms apart"
 PEER, PEER_FUSED = "yolox", "yolox, fused"
 ONNX = "onnxruntime"
+_MOST_OTHER_CLASSES = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,6 +219,7 @@ def detection_difference(
     """The largest difference of a box in pixels and of a score; infinite if others were found.
 
     Scores that differ in their last bits may change places: each is compared with the nearest.
+    Where two classes of a box score alike, the better one may be the other: of a hundred, one.
     """
     boxes = scores = 0.0
     for ours, theirs in zip(found, expected, strict=True):
@@ -226,12 +228,14 @@ def detection_difference(
         if not len(ours):
             continue
         apart = np.abs(ours.boxes[:, None] - theirs.boxes).max(axis=2)
-        apart[ours.class_ids[:, None] != theirs.class_ids] = np.inf
-        nearest = apart.argmin(axis=1)
-        if len(np.unique(nearest)) < len(ours):
+        score_apart = np.abs(ours.scores[:, None] - theirs.scores)
+        nearest = (apart + score_apart).argmin(axis=1)
+        is_other = ours.class_ids != theirs.class_ids[nearest]
+        if len(np.unique(nearest)) < len(ours) or is_other.mean() > _MOST_OTHER_CLASSES:
             return np.inf, np.inf
-        boxes = max(boxes, float(apart.min(axis=1).max()))
-        scores = max(scores, float(np.abs(ours.scores - theirs.scores[nearest]).max()))
+        rows = np.arange(len(ours))
+        boxes = max(boxes, float(apart[rows, nearest].max()))
+        scores = max(scores, float(score_apart[rows, nearest].max()))
     return boxes, scores
 
 

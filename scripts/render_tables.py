@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import statistics
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -81,10 +82,102 @@ def render_tracker_memory(result: dict[str, Any], options: dict[str, str]) -> st
     return markdown(columns, rows)
 
 
+def render_detector_speed(result: dict[str, Any], options: dict[str, str]) -> str:
+    """Kind `detector-speed`: `part` chooses network, path, floors or tracking."""
+    runs = [entry for entry in result["results"] if entry["part"] == options["part"]]
+    machine = result["machine"]
+    where = f"{machine['gpu'] or machine['cpu']}, {machine['cores']} cores, {machine['date']}"
+    if options["part"] == "floors":
+        return _detector_floors(result["results"], where)
+    if options["part"] == "tracking":
+        return _detector_tracking(runs, where)
+    names = dict.fromkeys(row["contestant"] for run in runs for row in run["timings"])
+    rows = []
+    for name in names:
+        cells = []
+        for run in runs:
+            found = [row for row in run["timings"] if row["contestant"] == name]
+            cells += [f"{row['median_ratio']:.2f} ({row['median_ms']:.1f} ms)" for row in found]
+            cells += [] if found else ["–"]
+        versions = [
+            row["version"] for run in runs for row in run["timings"] if row["contestant"] == name
+        ]
+        if name.startswith("faimtrack"):
+            shown = name.replace("faimtrack", "**faimtrack**")
+        else:
+            shown = f"{name} {versions[0]}"
+        rows.append([shown, *cells])
+    return markdown([where, *map(_detector_run, runs)], rows)
+
+
+def _detector_run(run: dict[str, Any]) -> str:
+    """Which network, and how it ran where that is not what is usual on a CPU."""
+    words = [run["scenario"]]
+    if run["device"] == "cpu":
+        words.append(f"{run['threads']} thread{'s' if run['threads'] > 1 else ''}")
+    words += ["half precision"] if run["precision"] == "half" else []
+    words += [f"batches of {run['batch_size']}"] if run["batch_size"] > 1 else []
+    return ", ".join(words)
+
+
+def _detector_floors(results: list[dict[str, Any]], where: str) -> str:
+    """Times of ours as parts of the peers', median and range over the rounds."""
+    runs = [run for run in results if run["part"] == "network"]
+    columns = list(map(_detector_run, runs))
+    rows = []
+    for part, ours, theirs, label in (
+        ("network", "faimtrack, batch norms apart", "yolox", "network, both with batch norms"),
+        ("network", "faimtrack", "yolox", "network as it runs / yolox"),
+        ("network", "faimtrack", "yolox, fused", "network as it runs / yolox, fused"),
+        ("path", "faimtrack", "yolox", "whole way / yolox"),
+        ("network", "faimtrack", "onnxruntime", "network as it runs / onnxruntime"),
+        ("path", "faimtrack", "onnxruntime", "whole way / onnxruntime"),
+    ):
+        found = {_detector_run(run): run["timings"] for run in results if run["part"] == part}
+        cells = [_detector_ratio(found.get(column, []), ours, theirs) for column in columns]
+        rows.append([label, *cells])
+    return markdown([where, *columns], rows)
+
+
+def _detector_ratio(timings: list[dict[str, Any]], ours: str, theirs: str) -> str:
+    rounds = {row["contestant"]: row["rounds_ms"] for row in timings}
+    if ours not in rounds or theirs not in rounds:
+        return "–"
+    ratios = [one / other for one, other in zip(rounds[ours], rounds[theirs], strict=True)]
+    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+
+
+def _detector_tracking(runs: list[dict[str, Any]], where: str) -> str:
+    stages = list(runs[0]["stage_cpu_ms"]) if runs else []
+    columns = [
+        where, "detector alone", "track", "frames/s, track / alone", "processor time",
+        *(f"thread of {stage}" for stage in stages), "track / bound",
+    ]  # fmt: skip
+    rows = [
+        [
+            run["scenario"],
+            f"{run['alone_ms']:.1f} ms",
+            f"{run['track_ms']:.1f} ms",
+            _detector_spread(run["speed_ratio"]),
+            f"{run['track_cpu_ms']:.1f} ms",
+            *(f"{run['stage_cpu_ms'][stage]:.2f} ms" for stage in stages),
+            _detector_spread(run["bound_ratio"]),
+        ]
+        for run in runs
+    ]
+    return markdown(columns, rows)
+
+
+def _detector_spread(values: list[float]) -> str:
+    middle, least, greatest = values
+    return f"{middle:.2f} ({least:.2f} to {greatest:.2f})"
+
+
 RENDERERS: dict[str, Callable[[dict[str, Any], dict[str, str]], str]] = {
     "table": render_table,
     "tracker-speed": render_tracker_speed,
     "tracker-memory": render_tracker_memory,
+    "detector-speed": render_detector_speed,
 }
 
 

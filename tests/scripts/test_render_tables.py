@@ -54,4 +54,5 @@ def test_result_of_an_unknown_kind_is_refused(site):
     (site / "docs" / "results" / "a.json").write_text('{"kind": "recipe"}')
     done = render("--root", site, "--check")
     assert done.returncode != 0
-    assert "expected kind table, tracker-speed, tracker-memory, got 'recipe'" in done.stderr
+    kinds = "table, tracker-speed, tracker-memory, detector-speed"
+    assert f"expected kind {kinds}, got 'recipe'" in done.stderr
