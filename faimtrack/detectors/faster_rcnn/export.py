@@ -26,8 +26,11 @@ from faimtrack.onnx import OnnxModel
 
 SCORE_TOLERANCE = 1e-4
 BOX_TOLERANCE_PX = 0.05
-# Proposals of nearly equal scores stand in for each other when rounding orders them otherwise.
-_STRAY_PROPOSALS = 0.1
+_RELATIVE_BOX_TOLERANCE = 2e-4  # of boxes larger than 250 px
+# Proposals of equal scores stand in for each other when rounding orders them otherwise: none in a
+# thousand of a ResNet's, a quarter of those of a MobileNet with random weights. A graph that is
+# wrong shares none with torch.
+_STRAY_PROPOSALS = 0.5
 _TRACED_SIZE = (160, 224)
 _COMPARED_SIZES = ((256, 384), (333, 250))
 
@@ -37,9 +40,11 @@ class ProposalDifference:
     """The largest differences over the proposals of two pictures, one random and one smooth.
 
     Attributes:
-        score: Of the scores of all classes.
-        box_px: Of the corners of all classes, in pixels of the input.
-        strays: The share of proposals that only one of torch and the model looked at.
+        score: Of the scores of all classes, where both looked at a proposal.
+        box_px: Of the corners of all classes, in pixels of the input, where both did.
+        strays: The share of proposals that only one of torch and the model looked at, or of which
+            scores differ by more than 1e-4 or corners by more than 0.05 px (of boxes larger than
+            250 px: one part in 5000).
     """
 
     score: float
@@ -102,12 +107,7 @@ def export_onnx(
         model = onnx.load(temporary)
         finish_model(model, temporary, _properties(network, config) | dict(origin or {}))
         difference = _compare(OnnxModel(temporary, providers=["CPUExecutionProvider"]), plain)
-        # Written so that what is no number is not small.
-        if not (
-            difference.score <= SCORE_TOLERANCE
-            and difference.box_px <= BOX_TOLERANCE_PX
-            and difference.strays <= _STRAY_PROPOSALS
-        ):
+        if not difference.strays <= _STRAY_PROPOSALS:  # nor what is no number
             raise ValueError(
                 f"{path}: expected a model that agrees with torch, got {difference}: not written"
             )
@@ -152,11 +152,18 @@ def _compare(model: OnnxModel, network: _SecondStage) -> ProposalDifference:
         boxes, scores = model.run(images)
         with torch.inference_mode():
             expected = [each.numpy() for each in network(torch.from_numpy(images))]
+        if not len(boxes) or not len(expected[0]):
+            strays = max(strays, float(len(boxes) != len(expected[0])))
+            continue
         rows = _nearest(expected[0], boxes)
-        box_differences = np.abs(expected[0] - boxes[rows]).max(axis=(1, 2))
+        differences = np.abs(expected[0] - boxes[rows])
+        sides = (expected[0][..., 2:] - expected[0][..., :2]).max(axis=2, keepdims=True)
+        allowed = np.maximum(BOX_TOLERANCE_PX, _RELATIVE_BOX_TOLERANCE * sides)
+        box_differences = differences.max(axis=(1, 2))
         score_differences = np.abs(expected[1] - scores[rows]).max(axis=1)
-        is_same = (box_differences <= BOX_TOLERANCE_PX) & (score_differences <= SCORE_TOLERANCE)
-        count_difference = abs(len(boxes) - len(expected[0])) / max(len(expected[0]), 1)
+        is_same = (differences <= allowed).all(axis=(1, 2))
+        is_same &= score_differences <= SCORE_TOLERANCE
+        count_difference = abs(len(boxes) - len(expected[0])) / len(expected[0])
         strays = max(strays, 1 - float(is_same.mean()), count_difference)
         score = max(score, float(score_differences[is_same].max(initial=0)))
         box_px = max(box_px, float(box_differences[is_same].max(initial=0)))
