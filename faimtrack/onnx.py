@@ -12,9 +12,10 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-_METADATA_FIELD = 14  # metadata_props of ModelProto
+_METADATA_FIELDS = (14,)  # metadata_props of ModelProto
+_EXTERNAL_DATA_FIELDS = (7, 5, 13)  # graph, initializer, external_data
 _VARINT_BYTES = 10
-_LONGEST_TEXT, _LONGEST_PART = 1 << 24, 1 << 40
+_LONGEST_TEXT = 1 << 24
 
 _DTYPES: dict[str, Any] = {
     "tensor(float)": np.float32,
@@ -166,35 +167,59 @@ def read_onnx_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
     Raises:
         OSError: The file cannot be read.
     """
-    with Path(path).open("rb") as file:
-        entries = [dict(_parts(io.BytesIO(each))) for _, each in _parts(file, _METADATA_FIELD)]
-    texts = {entry.get(1, b""): entry.get(2, b"") for entry in entries}
-    return {
-        key.decode("utf-8", "replace"): text.decode("utf-8", "replace")
-        for key, text in texts.items()
-    }
+    return dict(_texts(path, _METADATA_FIELDS))
 
 
-def _parts(file: BinaryIO, wanted: int | None = None) -> Iterator[tuple[int, bytes]]:
-    """Number and content of the parts of a protobuf message that have a length.
+def onnx_files(path: str | os.PathLike[str]) -> tuple[Path, ...]:
+    """An ONNX file and the files beside it in which it has its weights, if it has.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: Its weights are to be outside of its folder.
+    """
+    path = Path(path)
+    names = {text for key, text in _texts(path, _EXTERNAL_DATA_FIELDS) if key == "location"}
+    for name in names:
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise ValueError(f"{path}: expected its weights beside it, got {name!r}")
+    return path, *(path.parent / name for name in sorted(names))
+
+
+def _texts(path: str | os.PathLike[str], fields: tuple[int, ...]) -> Iterator[tuple[str, str]]:
+    """The pairs of texts at a path of field numbers in a protobuf file."""
+    path = Path(path)
+    with path.open("rb") as file:
+        for content in _contents(file, path.stat().st_size, fields):
+            key, text = (
+                b"".join(_contents(io.BytesIO(content), len(content), (field,)))
+                for field in (1, 2)
+            )
+            yield key.decode("utf-8", "replace"), text.decode("utf-8", "replace")
+
+
+def _contents(file: BinaryIO, end: int, fields: tuple[int, ...]) -> Iterator[bytes]:
+    """What stands at a path of field numbers in a protobuf message, as often as it is there.
 
     Args:
-        file: Where it begins; parts that are not wanted are passed over without being read.
-        wanted: The only number that is wanted; None takes all.
+        file: All else in it is passed over without being read.
+        end: Where the message ends; it begins where the file stands.
+        fields: The numbers, from the outermost.
     """
-    while (tag := _varint(file)) is not None:
+    while file.tell() < end and (tag := _varint(file)) is not None:
         field, kind = tag >> 3, tag & 7
         if kind == 0:
             _varint(file)
             continue
         length = {1: 8, 5: 4}.get(kind) if kind != 2 else _varint(file)
-        is_wanted = kind == 2 and wanted in (None, field)
-        if length is None or length > (_LONGEST_TEXT if is_wanted else _LONGEST_PART):
-            return  # it is something else than a protobuf message
-        if is_wanted:
-            yield field, file.read(length)
-        else:
-            file.seek(length, os.SEEK_CUR)
+        start = file.tell()
+        if length is None or start + length > end:
+            return  # it is something else than a protobuf message, or cut off
+        if kind == 2 and field == fields[0]:
+            if len(fields) > 1:
+                yield from _contents(file, start + length, fields[1:])
+            elif length <= _LONGEST_TEXT:
+                yield file.read(length)
+        file.seek(start + length)
 
 
 def _varint(file: BinaryIO) -> int | None:

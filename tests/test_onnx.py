@@ -2,7 +2,9 @@ import numpy as np
 import onnx
 import pytest
 
-from faimtrack.onnx import OnnxModel, available_threads, read_onnx_metadata
+from faimtrack.onnx import OnnxModel, available_threads, onnx_files, read_onnx_metadata
+from faimtrack.provenance import file_sha256
+from faimtrack.weights import add_weights, weights_sha256
 
 
 def test_a_model_tells_what_it_takes_and_gives(shared_data):
@@ -107,3 +109,32 @@ def test_what_is_no_onnx_model_says_nothing_of_itself(tmp_path, content):
     path = tmp_path / "model.onnx"
     path.write_bytes(content)
     assert read_onnx_metadata(path) == {}
+
+
+def test_weights_beside_a_model_belong_to_its_files_and_its_hash(shared_data, tmp_path):
+    model = onnx.load(shared_data / "models" / "yolox_nano.onnx")
+    path = tmp_path / "nano.onnx"
+    onnx.save(model, path, save_as_external_data=True, location="nano.data", size_threshold=1024)
+    assert onnx_files(path) == (path, tmp_path / "nano.data")
+    before = weights_sha256(path)
+    data = bytearray((tmp_path / "nano.data").read_bytes())
+    data[-1] ^= 1
+    (tmp_path / "nano.data").write_bytes(data)
+    assert weights_sha256(path) != before
+    with pytest.raises(ValueError, match="expected weights in one file"):
+        add_weights(path, "nano")
+
+
+def test_a_model_in_one_file_is_hashed_as_the_file_that_it_is(shared_data):
+    path = shared_data / "models" / "yolox_nano.onnx"
+    assert onnx_files(path) == (path,)
+    assert weights_sha256(path) == file_sha256(path)
+
+
+def test_weights_outside_of_a_models_folder_are_refused(shared_data, tmp_path):
+    model = onnx.load(shared_data / "models" / "yolox_nano.onnx")
+    path = tmp_path / "nano.onnx"
+    onnx.save(model, path, save_as_external_data=True, location="nano.data", size_threshold=1024)
+    path.write_bytes(path.read_bytes().replace(b"nano.data", b"../o.data"))
+    with pytest.raises(ValueError, match=r"expected its weights beside it, got '\.\./o\.data'"):
+        onnx_files(path)

@@ -8,7 +8,8 @@ from pathlib import Path
 import typer
 
 from faimtrack.cli.weights import pull_with_bar
-from faimtrack.detectors.families import detector_file, family_of
+from faimtrack.detectors.families import detector_file
+from faimtrack.detectors.files.formats import SUFFIXES
 from faimtrack.weights import weights_entries
 
 DETECTOR_HELP = (
@@ -39,4 +40,4 @@ def detector_inputs(
             raise
         print(f"faimtrack: fetching {weights}, which is not in the cache", file=sys.stderr)
         path = pull_with_bar(weights)
-    return (None, path) if family_of(path) == "recorded" else (path, None)
+    return (None, path) if path.suffix.lower() in SUFFIXES.values() else (path, None)

@@ -12,12 +12,13 @@ from faimtrack.detectors.families import detector_file, family_of
 from faimtrack.detectors.yolox.config import YoloxExportConfig
 from faimtrack.detectors.yolox.onnx_metadata import read_yolox_metadata
 from faimtrack.onnx import read_onnx_metadata
-from faimtrack.provenance import Provenance, file_sha256, write_provenance
+from faimtrack.provenance import Provenance, write_provenance
 from faimtrack.weights import (
     Checkpoint,
     WeightsMetadata,
     read_checkpoint,
     weights_entries,
+    weights_sha256,
     write_weights,
 )
 
@@ -99,7 +100,7 @@ def export_detector(
     record = Provenance(
         kind="weights",
         configuration={"format": format, "class_names": names, "export": asdict(config)},
-        weights={"source": file_sha256(source)},
+        weights={"source": weights_sha256(source)},
     )
     write_provenance(path, record)
     return exported

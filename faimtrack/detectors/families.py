@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,6 +14,7 @@ from faimtrack.detectors.files.formats import SUFFIXES
 from faimtrack.detectors.yolox.config import YoloxConfig, YoloxOnnxConfig
 from faimtrack.onnx import read_onnx_metadata
 from faimtrack.weights import (
+    Checkpoint,
     WeightsEntry,
     cached_weights,
     find_weights,
@@ -86,6 +86,8 @@ def detector_file(weights: str | os.PathLike[str]) -> Path:
     path = Path(weights)
     if path.is_file():
         return path
+    if path.is_dir() and _looks_like_a_file(weights):
+        raise IsADirectoryError(f"{path}: expected a detector's file, got a folder")
     if _looks_like_a_file(weights):
         raise FileNotFoundError(f"{path}: expected a detector, got no such file")
     name = os.fspath(weights)
@@ -120,7 +122,23 @@ def family_of(weights: str | os.PathLike[str]) -> Family:
     metadata = read_metadata(path)
     if metadata is not None:
         return _family_of_architecture(metadata.architecture, path)
-    return _family_of_keys(read_checkpoint(path).tensors, path)
+    return family_of_checkpoint(read_checkpoint(path))
+
+
+def family_of_checkpoint(checkpoint: Checkpoint) -> Family:
+    """Which kind of detector a checkpoint is of, by what it says of itself or by its keys.
+
+    Of an unknown network it is the YOLOX, which says what it got when it is made.
+
+    Raises:
+        ValueError: It says of itself that it is no detector.
+    """
+    if checkpoint.metadata is not None:
+        return _family_of_architecture(checkpoint.metadata.architecture, checkpoint.path)
+    for family, prefixes in _KEYS.items():
+        if all(any(key.startswith(start) for key in checkpoint.tensors) for start in prefixes):
+            return family
+    return "yolox"
 
 
 def config_class_of(weights: str | os.PathLike[str] | None) -> type[DetectorConfig]:
@@ -172,12 +190,3 @@ def _family_of_architecture(architecture: str, where: str | Path) -> Family:
         if architecture.startswith(family):
             return family
     raise ValueError(f"{where}: expected a detector, got weights of {architecture}")
-
-
-def _family_of_keys(keys: Iterable[str], path: Path) -> Family:
-    """The family that has all of its keys here; of an unknown network the YOLOX, which says so."""
-    keys = list(keys)
-    for family, prefixes in _KEYS.items():
-        if all(any(key.startswith(prefix) for key in keys) for prefix in prefixes):
-            return family
-    return "yolox"

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
 from faimtrack.detectors.config import DetectorConfig
-from faimtrack.detectors.families import config_class_of_family, detector_file, family_of
+from faimtrack.detectors.families import (
+    config_class_of_family,
+    detector_file,
+    family_of,
+    family_of_checkpoint,
+)
 from faimtrack.detectors.faster_rcnn.config import FasterRcnnConfig, FasterRcnnOnnxConfig
+from faimtrack.detectors.files.formats import SUFFIXES
 from faimtrack.detectors.session import Detector
 from faimtrack.detectors.yolox.config import YoloxConfig, YoloxOnnxConfig
+from faimtrack.weights import Checkpoint, WeightsMetadata, published_entry, read_checkpoint
+
+_NO_CHECKPOINTS = {".onnx", *SUFFIXES.values()}
 
 
 def open_detector(
@@ -34,27 +44,46 @@ def open_detector(
         OSError: The file cannot be read, or is not there.
         ModuleNotFoundError: It needs torch, which is not installed.
     """
-    family, path = family_of(weights), detector_file(weights)
+    path = detector_file(weights)
+    checkpoint = None
+    if path.suffix.lower() not in _NO_CHECKPOINTS:
+        checkpoint = _published(read_checkpoint(path))  # read once: it may be hundreds of MB
+    family = family_of(path) if checkpoint is None else family_of_checkpoint(checkpoint)
     expected = config_class_of_family(family)
     if config is not None and not isinstance(config, expected):
         raise ValueError(f"{path}: expected a {expected.__name__}, got a {type(config).__name__}")
-    if family == "recorded":
-        raise ValueError(f"{path}: expected a network, got a file of detections")
     # Imported here: torch takes seconds, and the base install has none.
     if family == "yolox-onnx":
         from faimtrack.detectors.yolox.onnx import YoloxOnnxDetector
 
         return YoloxOnnxDetector(path, cast("YoloxOnnxConfig | None", config), classes=classes)
-    if family == "yolox":
-        from faimtrack.detectors.yolox.detector import YoloxDetector
-
-        return YoloxDetector(path, cast("YoloxConfig | None", config), classes=classes)
     if family == "faster-rcnn-onnx":
         from faimtrack.detectors.faster_rcnn.onnx import FasterRcnnOnnxDetector
 
         return FasterRcnnOnnxDetector(
             path, cast("FasterRcnnOnnxConfig | None", config), classes=classes
         )
+    if checkpoint is None:
+        raise ValueError(f"{path}: expected a network, got a file of detections")
+    if family == "yolox":
+        from faimtrack.detectors.yolox.detector import YoloxDetector
+
+        return YoloxDetector(checkpoint, cast("YoloxConfig | None", config), classes=classes)
     from faimtrack.detectors.faster_rcnn.detector import FasterRcnnDetector
 
-    return FasterRcnnDetector(path, cast("FasterRcnnConfig | None", config), classes=classes)
+    return FasterRcnnDetector(checkpoint, cast("FasterRcnnConfig | None", config), classes=classes)
+
+
+def _published(checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint with the input that its publisher says it wants, if that is known."""
+    entry = published_entry(checkpoint.path)
+    if entry is None or entry.input_convention is None or entry.input_size is None:
+        return checkpoint
+    metadata = WeightsMetadata(
+        architecture=entry.architecture,
+        settings={
+            "input_convention": entry.input_convention,
+            "input_size": list(entry.input_size),
+        },
+    )
+    return replace(checkpoint, metadata=metadata)

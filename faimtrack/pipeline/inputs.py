@@ -15,6 +15,7 @@ from faimtrack.pipeline.tasks import DetectionTask, SequenceTask, Task
 from faimtrack.provenance import Provenance, file_sha256
 from faimtrack.video import FrameSource
 from faimtrack.video.images import MotSequence
+from faimtrack.weights import weights_sha256
 
 
 def make_detector(task: Task, source: FrameSource, loader: DetectorLoader) -> Detector:
@@ -62,7 +63,7 @@ def _record(task: Task, source: FrameSource, *, numbering: Numbering) -> Provena
         inputs["seqinfo"] = file_sha256(source.sequence.folder / "seqinfo.ini")
     mode: Literal["online", "offline"] = "online"
     if task.weights is not None:
-        weights["detector"] = file_sha256(task.weights)
+        weights["detector"] = weights_sha256(task.weights)
         inputs["frames"] = frames_sha256(task.source, source)
     else:
         del tree["detector"]

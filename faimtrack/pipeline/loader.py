@@ -7,6 +7,7 @@ from pathlib import Path
 from faimtrack.detectors.config import DetectorConfig
 from faimtrack.detectors.loading import open_detector
 from faimtrack.detectors.session import Detector
+from faimtrack.weights import weights_files
 
 
 class DetectorLoader:
@@ -33,8 +34,11 @@ class DetectorLoader:
         Raises:
             As `open_detector`.
         """
-        state = weights.stat()
-        key = (weights.resolve(), state.st_mtime_ns, state.st_size, config, classes)
+        states = [
+            (path.resolve(), path.stat().st_mtime_ns, path.stat().st_size)
+            for path in weights_files(weights)
+        ]
+        key = (states, config, classes)
         if self._detector is None or key != self._key:
             self._key = self._detector = None  # two networks may be more than the memory holds
             self._detector = open_detector(weights, config, classes=classes or None)

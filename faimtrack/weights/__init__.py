@@ -15,6 +15,7 @@ from faimtrack.weights.files import (
     read_metadata,
     write_weights,
 )
+from faimtrack.weights.identity import published_entry, weights_files, weights_sha256
 from faimtrack.weights.obtain import add_weights, pull_weights
 from faimtrack.weights.registry import WeightsEntry, weights_entries, weights_entry
 
@@ -28,11 +29,14 @@ __all__ = [
     "cache_folder",
     "cached_weights",
     "find_weights",
+    "published_entry",
     "pull_weights",
     "read_checkpoint",
     "read_metadata",
     "verify_weights",
     "weights_entries",
     "weights_entry",
+    "weights_files",
+    "weights_sha256",
     "write_weights",
 ]

@@ -269,7 +269,9 @@ def _find_tensors(path: Path, content: Any) -> dict[str, Any]:
             }
             if tensors:
                 return tensors
-    held = f"keys {', '.join(map(str, list(content)[:5]))}" if isinstance(content, Mapping) else ""
+    held = ""
+    if isinstance(content, Mapping):
+        held = f"keys {', '.join(map(str, list(content)[:5]))}" if content else "nothing"
     raise ValueError(
         f"{path}: expected tensors under {', '.join(_TREES)} or directly, "
         f"got {held or type(content).__name__}"

@@ -20,6 +20,7 @@ from faimtrack.weights.cache import (
     weights_path,
 )
 from faimtrack.weights.download import Report, download, forget_part
+from faimtrack.weights.identity import weights_files
 from faimtrack.weights.registry import WeightsEntry, weights_entries, weights_entry
 
 _LOG = logging.getLogger(__name__)
@@ -118,6 +119,10 @@ def add_weights(file: str | os.PathLike[str], name: str | None = None) -> Path:
     if not file.is_file():
         got = "a folder" if file.is_dir() else "no such file"
         raise FileNotFoundError(f"{file}: expected a file of weights, got {got}")
+    if len(weights_files(file)) > 1:
+        raise ValueError(
+            f"{file}: expected weights in one file, got an ONNX model with others beside it"
+        )
     name = _recognise(file) if name is None else name
     entry = next((entry for entry in weights_entries() if entry.name == name), None)
     path = weights_folder(name) / (f"{name}{file.suffix}" if entry is None else entry.file_name)

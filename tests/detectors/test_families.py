@@ -102,3 +102,23 @@ def test_names_of_classes_can_be_configured(tmp_path):
     torch.save({"model": Yolox("nano", 3).state_dict()}, path)
     config = YoloxConfig(class_names=("red", "green", "blue"))
     assert open_detector(path, config).class_names == ("red", "green", "blue")
+
+
+def test_what_the_publisher_says_of_a_file_goes_before_a_guess(tmp_path):
+    network = Yolox("nano", 80)
+    path = tmp_path / "home" / "weights" / "yolox-nano-legacy" / "yolox_nano.pth"
+    path.parent.mkdir(parents=True)
+    torch.save({"model": network.state_dict()}, path)
+    assert YoloxDetector(path).input_convention == "current"  # untrained: nothing to be seen
+    assert open_detector("yolox-nano-legacy").input_convention == "legacy"
+    assert open_detector(path).input_convention == "legacy"
+
+
+def test_a_checkpoint_is_read_once(yolox_file, monkeypatch):
+    from faimtrack.weights import files
+
+    read = []
+    whole = files.load_pickle
+    monkeypatch.setattr(files, "load_pickle", lambda path: read.append(path) or whole(path))
+    open_detector(yolox_file)
+    assert read == [yolox_file]

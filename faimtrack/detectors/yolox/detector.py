@@ -19,7 +19,7 @@ from faimtrack.detectors.yolox.folding import fold_batch_norm
 from faimtrack.detectors.yolox.letterbox import fill_input
 from faimtrack.detectors.yolox.reading import read_rows
 from faimtrack.structures import Detections, Frame, Image, SourceInfo
-from faimtrack.weights.files import read_checkpoint
+from faimtrack.weights.files import Checkpoint, read_checkpoint
 
 
 class YoloxDetector:
@@ -35,7 +35,7 @@ class YoloxDetector:
 
     def __init__(
         self,
-        weights: str | os.PathLike[str] | LoadedYolox,
+        weights: str | os.PathLike[str] | Checkpoint | LoadedYolox,
         config: YoloxConfig | None = None,
         *,
         class_names: Sequence[str] | None = None,
@@ -59,9 +59,9 @@ class YoloxDetector:
             OSError: The file cannot be read.
         """
         self.config = config = replace(config or YoloxConfig(), **parameters)
-        loaded = weights
-        if not isinstance(loaded, LoadedYolox):
-            loaded = load_yolox(read_checkpoint(loaded))
+        if isinstance(weights, (str, os.PathLike)):
+            weights = read_checkpoint(weights)
+        loaded = load_yolox(weights) if isinstance(weights, Checkpoint) else weights
         self.class_names = loaded.name_classes(class_names or config.class_names)
         self._kept_classes = class_numbers(classes, self.class_names)
         self.input_size = (
