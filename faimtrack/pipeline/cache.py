@@ -24,6 +24,8 @@ from faimtrack.provenance import Provenance
 from faimtrack.structures import SourceInfo
 
 _DIGITS = 16
+# Kinds of weights whose name tells nothing that is not in them.
+_TELL_ALL = (".onnx", ".safetensors")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,13 +149,12 @@ class DetectionCache:
 def _key(tracks: Provenance) -> Provenance:
     """What of the tracks' provenance decides the detections.
 
-    The weights are known by their hash; what their file is called does not matter.
+    The weights are known by their hash. What their file is called matters where it says nothing
+    of itself: the name tells torchvision's two MobileNets from each other.
     """
-    detector = {
-        name: value
-        for name, value in tracks.configuration["detector"].items()
-        if name != "weights"
-    }
+    detector = dict(tracks.configuration["detector"])
+    if Path(str(detector.get("weights"))).suffix.lower() in _TELL_ALL:
+        del detector["weights"]
     return dataclasses.replace(
         tracks,
         kind="detections",

@@ -2,7 +2,7 @@ import pytest
 
 from faimtrack.detectors.files import read_detections
 from faimtrack.pipeline import detect_sequence, detecting, plan_detection, run_task
-from faimtrack.pipeline.cache import kept_detector
+from faimtrack.pipeline.cache import DetectionCache, kept_detector
 from faimtrack.provenance import Provenance, read_provenance
 from faimtrack.recipes import resolve_recipe
 from faimtrack.structures import Frame, SourceInfo
@@ -51,3 +51,20 @@ def test_what_a_live_source_showed_is_not_kept(tmp_path):
     )
     assert (kept.detector, kept.file) == (made, None)
     assert kept.remark == "detections of a live source are not kept"
+
+
+def test_the_name_of_a_checkpoint_counts_for_what_is_kept(tmp_path):
+    """It tells torchvision's two MobileNets from each other; what has metadata needs no name."""
+
+    def path(weights):
+        made = Provenance(
+            kind="tracks",
+            configuration={"detector": {"weights": weights}, "classes": []},
+            inputs={"frames": "f" * 64},
+            weights={"detector": "d" * 64},
+        )
+        return DetectionCache(tmp_path, "walk", made).path
+
+    assert path("large_fpn.pth") != path("large_320_fpn.pth")
+    assert path("one.onnx") == path("two.onnx")
+    assert path("one.safetensors") == path("two.onnx")
