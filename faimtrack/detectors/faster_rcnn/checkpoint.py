@@ -15,12 +15,14 @@ from faimtrack.detectors.faster_rcnn.architectures import ARCHITECTURES
 from faimtrack.detectors.faster_rcnn.config import Architecture, FasterRcnnTrainingConfig
 from faimtrack.detectors.faster_rcnn.network import FasterRcnn, build_faster_rcnn
 from faimtrack.detectors.images import name_classes
+from faimtrack.detectors.tensors import require_floats
 from faimtrack.weights.files import Checkpoint, WeightsMetadata
 
 PREFIX = "faster-rcnn-"
 """What the architecture of our weights is called: this and the backbone's name."""
 
 _PREDICTOR = "roi_heads.box_predictor.cls_score.weight"
+_BOXES = "roi_heads.box_predictor.bbox_pred.weight"
 _BODY = "backbone.body."
 # Other keys may lie beside a Faster R-CNN's own (a mask branch), not among them.
 _OWN = re.compile(r"backbone\.|rpn\.|roi_heads\.box_")
@@ -76,6 +78,7 @@ def load_faster_rcnn(
     path, tensors, metadata = checkpoint.path, checkpoint.tensors, checkpoint.metadata
     _check_family(checkpoint)
     found = _find_architecture(checkpoint, architecture)
+    _check_outputs(tensors, path)
     names = class_names or (metadata.classes if metadata is not None else None)
     output_names = _name_outputs(len(tensors[_PREDICTOR]) - 1, names or None, path)
     network = build_faster_rcnn(found, output_names, _building_config(checkpoint, found))
@@ -114,6 +117,16 @@ def _check_family(checkpoint: Checkpoint) -> None:
             raise ValueError(f"{checkpoint.path}: expected a Faster R-CNN, got {family}")
     keys = ", ".join(list(tensors)[:3])
     raise ValueError(f"{checkpoint.path}: expected a Faster R-CNN, got tensors named {keys}")
+
+
+def _check_outputs(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """See that there are boxes for as many outputs as there are scores."""
+    scored, boxed = len(tensors[_PREDICTOR]), tensors.get(_BOXES)
+    if boxed is not None and len(boxed) != 4 * scored:
+        raise ValueError(
+            f"{path}: {_BOXES}: expected {4 * scored} rows, 4 for each of {scored} outputs, "
+            f"got {len(boxed)}"
+        )
 
 
 def _find_architecture(checkpoint: Checkpoint, expected: Architecture | None) -> Architecture:
@@ -202,11 +215,12 @@ def _with_settings(
 
 
 def _load(network: FasterRcnn, tensors: dict[str, Tensor], path: Path) -> None:
-    """Load the weights; each key and shape must be right.
+    """Load the weights; each key, shape and kind of number must be right.
 
     Raises:
         ValueError: One is not.
     """
+    require_floats(tensors, network.state_dict(), path)
     try:
         network.load_state_dict(tensors, strict=True)
     except RuntimeError as error:

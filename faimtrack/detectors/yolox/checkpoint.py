@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from faimtrack.detectors.images import name_classes
+from faimtrack.detectors.tensors import require_floats
 from faimtrack.detectors.yolox.network import YOLOX_SIZES, Yolox, YoloxSize
 from faimtrack.weights.files import Checkpoint, WeightsMetadata
 
@@ -25,6 +26,10 @@ _FAMILIES = (
     ("a Segment Anything network", ("image_encoder.", "mask_decoder.")),
     ("a YOLOX on Darknet-53 (yolov3)", ("backbone.backbone.stem.0.", "backbone.out1.")),
     ("a network of another YOLO family", ("model.0.conv.", "model.1.conv.")),
+    ("a YOLOX of MMDetection", ("bbox_head.multi_level_",)),
+    ("a Faster R-CNN of MMDetection", ("rpn_head.", "roi_head.")),
+    ("a network of MMDetection", ("bbox_head.",)),
+    ("a RetinaNet", ("head.classification_head.", "head.regression_head.")),
     ("a ResNet", ("layer1.0.conv1.", "layer2.0.conv1.")),
 )
 _CURRENT_FROM, _LEGACY_TO = 60.0, 6.0
@@ -81,6 +86,7 @@ def load_yolox(
     path, tensors = checkpoint.path, checkpoint.tensors
     _check_family(checkpoint)
     found = find_size(tensors)
+    _check_told_size(checkpoint, found)
     if size is not None and found.name != size:
         raise ValueError(f"{path}: expected a YOLOX of size {size}, got size {found.name}")
     count = len(tensors[_CLASSES])
@@ -162,6 +168,21 @@ def _check_family(checkpoint: Checkpoint) -> None:
     raise ValueError(f"{path}: expected a YOLOX, got an unknown network with {_few(tensors)}")
 
 
+def _check_told_size(checkpoint: Checkpoint, found: YoloxSize) -> None:
+    """See that a file of ours holds the size that it says it is of.
+
+    Raises:
+        ValueError: It does not.
+    """
+    told = "" if checkpoint.metadata is None else checkpoint.metadata.architecture
+    size = told.removeprefix("yolox-")
+    if size in YOLOX_SIZES and size != found.name:
+        raise ValueError(
+            f"{checkpoint.path}: expected tensors of {told}, as the file says, got those of size "
+            f"{found.name}"
+        )
+
+
 def _load(network: Yolox, tensors: Mapping[str, Tensor], path: Path) -> tuple[str, ...]:
     """Give `network` its tensors.
 
@@ -169,7 +190,7 @@ def _load(network: Yolox, tensors: Mapping[str, Tensor], path: Path) -> tuple[st
         Keys that are none of its own.
 
     Raises:
-        ValueError: Tensors are missing, too many, or of other shapes.
+        ValueError: Tensors are missing, too many, of other shapes, or no floats.
     """
     own = network.state_dict()
     name = f"a YOLOX of size {network.size.name}"
@@ -187,6 +208,7 @@ def _load(network: Yolox, tensors: Mapping[str, Tensor], path: Path) -> tuple[st
                 f"{path}: {key}: expected shape {tuple(tensor.shape)} of {name}, "
                 f"got {tuple(tensors[key].shape)}"
             )
+    require_floats(tensors, own, path)
     given = {key: tensors.get(key, torch.zeros_like(tensor)) for key, tensor in own.items()}
     network.load_state_dict(given)
     return tuple(extra)

@@ -154,6 +154,18 @@ def test_missing_tensors_and_wrong_shapes_are_named(make_checkpoint):
         load_faster_rcnn(make_checkpoint(**{"rpn.more": torch.zeros(4)}))
 
 
+def test_whole_numbers_are_no_weights(make_checkpoint):
+    eighths = torch.zeros(2, 1024, dtype=torch.int8)
+    with pytest.raises(ValueError, match=r"cls_score\.weight: expected floats, got torch\.int8"):
+        load_faster_rcnn(make_checkpoint(outputs=2, **{PREDICTOR: eighths}))
+
+
+def test_boxes_of_other_outputs_than_the_scores_are_refused(make_checkpoint):
+    message = r"bbox_pred\.weight: expected 12 rows, 4 for each of 3 outputs, got 8"
+    with pytest.raises(ValueError, match=message):
+        load_faster_rcnn(make_checkpoint(outputs=2, **{PREDICTOR: torch.zeros(3, 1024)}))
+
+
 def test_metadata_that_does_not_fit_is_refused(make_checkpoint):
     for architecture, settings, message in (
         ("yolox-nano", {}, "expected a Faster R-CNN, got yolox-nano"),

@@ -131,6 +131,7 @@ def test_what_the_file_says_counts(nano):
     ("changes", "message"),
     [
         ({"architecture": "faster-rcnn-resnet50-fpn"}, "a YOLOX, got weights of faster-rcnn"),
+        ({"architecture": "yolox-s"}, "tensors of yolox-s, as the file says, got .* size nano"),
         ({"classes": ("person", "car")}, "expected 1 class names, .* got 2"),
         ({"settings": {"input_convention": "rgb"}}, "expected current or legacy, got 'rgb'"),
         ({"settings": {"input_size": [416, 400]}}, "expected height and width, multiples of 32"),
@@ -155,6 +156,12 @@ def test_what_the_file_says_must_make_sense(nano, changes, message):
         (["model.0.conv.weight", "model.1.conv.weight"], "a network of another YOLO family"),
         (["backbone.backbone.stem.0.conv.weight", "backbone.out1.0.conv.weight"],
          r"a YOLOX on Darknet-53 \(yolov3\)"),
+        (["bbox_head.multi_level_conv_cls.0.weight"], "a YOLOX of MMDetection"),
+        (["rpn_head.rpn_conv.weight", "roi_head.bbox_head.fc_cls.weight"],
+         "a Faster R-CNN of MMDetection"),
+        (["bbox_head.retina_cls.weight"], "a network of MMDetection"),
+        (["head.classification_head.conv.0.weight", "head.regression_head.conv.0.weight"],
+         "a RetinaNet"),
         (["encoder.weight"], "an unknown network with encoder.weight"),
     ],
 )  # fmt: skip
@@ -185,6 +192,13 @@ def test_missing_foreign_and_misshapen_tensors_are_named(nano):
     other = tensors | {"head.obj_preds.1.weight": torch.zeros(2, 64, 1, 1)}
     with pytest.raises(ValueError, match=r"obj_preds\.1\.weight: expected shape \(1, 64, 1, 1\)"):
         load_yolox(as_checkpoint(other))
+
+
+def test_whole_numbers_are_no_weights(nano):
+    tensors = nano.state_dict()
+    key = "head.obj_preds.1.weight"
+    with pytest.raises(ValueError, match=rf"{key}: expected floats, got torch\.int8"):
+        load_yolox(as_checkpoint(tensors | {key: tensors[key].to(torch.int8)}))
 
 
 @pytest.fixture(scope="module")
