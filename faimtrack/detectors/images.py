@@ -84,11 +84,13 @@ def name_classes(
         ValueError: There are more or fewer names than classes.
     """
     known = {len(COCO_CLASS_NAMES): COCO_CLASS_NAMES, 1: ("person",)}
+    if isinstance(class_names, str):
+        raise ValueError(f"class_names: expected names, one a class, got {class_names!r}")
     names = known.get(count, ()) if class_names is None else tuple(class_names)
     if len(names) != count:
         raise ValueError(
             f"{os.fspath(where)}: expected {count} class names, as the network has classes, "
-            f"got {len(names)}"
+            f"got {len(names) if names else 'none (class_names gives them)'}"
         )
     return names
 

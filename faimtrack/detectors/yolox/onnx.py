@@ -155,6 +155,10 @@ class YoloxOnnxDetector:
                 f"got {', '.join(map(str, self.model.inputs))}"
             )
         usual = (None, None) if self._told is None else self._told.input_size
+        for name, size in zip(("input_height", "input_width"), taken.shape[2:], strict=True):
+            wanted = getattr(self.config, name)
+            if None not in (size, wanted) and wanted != size:
+                raise ValueError(f"{path}: {name}: expected {size} as the model has, got {wanted}")
         height = taken.shape[2] or self.config.input_height or usual[0]
         width = taken.shape[3] or self.config.input_width or usual[1]
         if height is None or width is None:

@@ -179,6 +179,13 @@ def test_a_model_of_any_size_wants_to_be_told_one(write_model):
     assert YoloxOnnxDetector(path, input_height=64, input_width=64).detect([frame_of(9, 9)])
 
 
+def test_a_model_of_one_size_takes_no_other(write_model):
+    path = write_model(rows_with({}, columns=6), shape=(None, 3, 64, 64))
+    assert YoloxOnnxDetector(path, input_height=64, input_width=64)
+    with pytest.raises(ValueError, match=r"input_width: expected 64 as the model has, got 96"):
+        YoloxOnnxDetector(path, input_height=64, input_width=96)
+
+
 def network_view(image, convention):
     """What the network is shown of `image`, `(3, 64, 64)`."""
     out = np.zeros((3, 64, 64), np.float32)
@@ -222,8 +229,10 @@ def test_an_unknown_class_names_the_nearest(nano):
 def test_class_names_must_be_as_many_as_the_model_s_classes(nano, write_model):
     with pytest.raises(ValueError, match=r"expected 80 class names.*got 2"):
         YoloxOnnxDetector(nano.model, class_names=("cat", "dog"))
-    with pytest.raises(ValueError, match=r"expected 2 class names.*got 0"):
+    with pytest.raises(ValueError, match=r"expected 2 class names.*got none \(class_names gives"):
         YoloxOnnxDetector(write_model(rows_with({})))
+    with pytest.raises(ValueError, match="class_names: expected names, one a class, got 'ab'"):
+        YoloxOnnxDetector(write_model(rows_with({})), class_names="ab")
 
 
 def test_a_model_that_is_no_yolox_is_named(shared_data, write_model):
