@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Protocol
 
 import numpy as np
 
-from faimtrack.atomic import PartialFile
+from faimtrack.atomic import PartialFile, name_error
 from faimtrack.detectors.files.contents import FileContents, add_frame
 from faimtrack.detectors.files.formats import DetectionFormat
 from faimtrack.provenance import Provenance
@@ -129,7 +129,8 @@ class DetectionFile:
             raise ValueError(f"{self.path}: expected a frame after {self.last_frame}, got {frame}")
         if len(self._class_names) == 1 and detections.class_ids.any():
             detections = replace(detections, class_ids=np.zeros(len(detections), np.int64))
-        self._encoder.add(frame, detections)
+        with self._named():
+            self._encoder.add(frame, detections)
         add_frame(self._frames, frame)
         self.first_frame = self.first_frame or frame
         self.last_frame = frame
@@ -142,7 +143,8 @@ class DetectionFile:
     ) -> None:
         if error is None:
             try:
-                self._encoder.end(self.contents, is_whole=True)
+                with self._named():
+                    self._encoder.end(self.contents, is_whole=True)
             except BaseException as failure:
                 self._leave(failure)
                 raise
@@ -153,6 +155,15 @@ class DetectionFile:
             self._encoder.end(self.contents, is_whole=False)
             self._is_readable = True
         self._leave(error)
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """Let an error of the disk name the file, whoever wrote to it."""
+        try:
+            yield
+        except OSError as error:
+            name_error(error, self.partial_path)
+            raise
 
     def _leave(self, error: BaseException) -> None:
         """Close the file after an error; nothing was kept if it cannot be read."""

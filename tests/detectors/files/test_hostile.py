@@ -2,6 +2,8 @@
 
 import json
 import re
+import resource
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -387,3 +389,24 @@ def test_two_writers_of_one_file_do_not_mix(tmp_path, kind):
             DetectionFile(path, kind, NAMES, INFO).__enter__()
         first.write(2, detections())
     assert len(read_detections(path)) == 100
+
+
+@pytest.fixture
+def small_disk():
+    """No file may become longer than 20 kB."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("kind", sorted(SUFFIXES))
+@pytest.mark.usefixtures("small_disk")
+def test_an_error_of_the_disk_names_the_file(tmp_path, kind):
+    scores = np.random.default_rng(1).random((200, 50))
+    path = tmp_path / f"a{SUFFIXES[kind]}"
+    with pytest.raises(OSError, match=rf"too large.*{path.name}\.partial"):  # noqa: SIM117, PT012
+        with DetectionFile(path, kind, NAMES, INFO) as file:
+            for index, row in enumerate(scores, start=1):
+                file.write(index, replace(detections(), scores=row))
+    assert not path.exists()
