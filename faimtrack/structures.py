@@ -312,7 +312,7 @@ class Frame:
 
 
 def _check_image(image: Image) -> Image:
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
         raise ValueError(
             f"image: expected (height, width, 3) uint8 RGB, got {image.shape} {image.dtype}"
         )

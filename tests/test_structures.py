@@ -239,6 +239,7 @@ def test_a_frame_without_a_real_time_is_refused(time_s):
         np.zeros((4, 6), np.uint8),
         np.zeros((4, 6, 4), np.uint8),
         np.zeros((4, 6, 3), np.float32),
+        np.zeros((4, 0, 3), np.uint8),
     ],
 )
 def test_an_image_that_is_not_rgb_bytes_is_refused(image):

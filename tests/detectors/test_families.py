@@ -80,6 +80,12 @@ def test_a_file_that_is_not_there_is_said_so(name):
         family_of(name)
 
 
+def test_a_folder_is_no_detector(tmp_path):
+    (tmp_path / "yolox.pth").mkdir()
+    with pytest.raises(IsADirectoryError, match=r"yolox\.pth: expected a detector's file, got a"):
+        family_of(tmp_path / "yolox.pth")
+
+
 def test_a_name_that_is_none_names_the_nearest():
     with pytest.raises(ValueError, match="got 'yolox-nan'; the nearest is yolox-nano"):
         family_of("yolox-nan")
