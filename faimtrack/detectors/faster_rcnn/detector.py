@@ -241,7 +241,7 @@ def _network_of(
 
 def _pixels(frame: Frame, network: FasterRcnn) -> Tensor:
     """`(3, height, width)` uint8 on the network's device."""
-    image = torch.from_numpy(np.ascontiguousarray(frame.image))
+    image = torch.from_numpy(np.require(frame.image, requirements=("C", "W")))
     return image.to(network.output_of_class.device).permute(2, 0, 1)
 
 

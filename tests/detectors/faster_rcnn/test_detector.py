@@ -191,6 +191,14 @@ def test_half_precision_on_a_cpu_is_refused(make_detector):
         make_detector(precision="half", device="cpu")
 
 
+def test_pixels_that_cannot_be_written_to_are_read(make_detector, make_frame):
+    frame = make_frame()
+    frozen = frame.image.copy()
+    frozen.flags.writeable = False
+    detector = make_detector()
+    assert detector.detect([Frame(1, image=frozen)]) == detector.detect([frame])
+
+
 def test_a_frame_without_pixels_is_an_error(make_detector):
     with pytest.raises(ValueError, match="no images in this sequence"):
         make_detector().detect([Frame(1, size=(20, 10))])
