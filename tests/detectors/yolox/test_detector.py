@@ -23,9 +23,21 @@ def random_weights(tmp_path_factory):
     torch.manual_seed(0)
     network = Yolox("nano", 2)
     with torch.no_grad():
-        for prediction in (*network.head.obj_preds, *network.head.cls_preds):
-            prediction.bias.zero_()
-            prediction.weight.mul_(30)
+        # Batch norms that have seen pixels: without, hardly anything gets through the network.
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.momentum = 1.0
+        output = network(255 * torch.rand(8, 3, 64, 96))
+        for prediction, logits in zip(
+            (*network.head.obj_preds, *network.head.cls_preds),
+            (*output.objectness, *output.class_logits),
+            strict=True,
+        ):
+            spread = logits.std()
+            prediction.weight.mul_(2 / spread)
+            prediction.bias.sub_(logits.mean()).mul_(2 / spread)
+        for prediction in network.head.reg_preds:  # boxes of a cell or so, whatever is seen
+            prediction.weight.mul_(0.01)
     path = tmp_path_factory.mktemp("weights") / "best_ckpt.pth.tar"
     torch.save({"start_epoch": 3, "model": network.state_dict(), "optimizer": {}}, path)
     return path
