@@ -169,7 +169,7 @@ def _check_family(checkpoint: Checkpoint) -> None:
 
 
 def _check_told_size(checkpoint: Checkpoint, found: YoloxSize) -> None:
-    """See that a file of ours holds the size that it says it is of.
+    """See that a file holds the size that it or its publisher says it is of.
 
     Raises:
         ValueError: It does not.
@@ -178,8 +178,7 @@ def _check_told_size(checkpoint: Checkpoint, found: YoloxSize) -> None:
     size = told.removeprefix("yolox-")
     if size in YOLOX_SIZES and size != found.name:
         raise ValueError(
-            f"{checkpoint.path}: expected tensors of {told}, as the file says, got those of size "
-            f"{found.name}"
+            f"{checkpoint.path}: expected tensors of {told}, got those of size {found.name}"
         )
 
 

@@ -131,7 +131,7 @@ def test_what_the_file_says_counts(nano):
     ("changes", "message"),
     [
         ({"architecture": "faster-rcnn-resnet50-fpn"}, "a YOLOX, got weights of faster-rcnn"),
-        ({"architecture": "yolox-s"}, "tensors of yolox-s, as the file says, got .* size nano"),
+        ({"architecture": "yolox-s"}, "expected tensors of yolox-s, got .* size nano"),
         ({"classes": ("person", "car")}, "expected 1 class names, .* got 2"),
         ({"settings": {"input_convention": "rgb"}}, "expected current or legacy, got 'rgb'"),
         ({"settings": {"input_size": [416, 400]}}, "expected height and width, multiples of 32"),

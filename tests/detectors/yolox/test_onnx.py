@@ -186,6 +186,15 @@ def test_a_model_of_one_size_takes_no_other(write_model):
         YoloxOnnxDetector(path, input_height=64, input_width=96)
 
 
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_a_device_that_onnxruntime_does_not_know_is_named(write_model, monkeypatch, device):
+    import onnxruntime
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    with pytest.raises(ValueError, match=rf"device: expected auto or cpu, got {device}: this onn"):
+        YoloxOnnxDetector(write_model(rows_with({})), device=device)
+
+
 def network_view(image, convention):
     """What the network is shown of `image`, `(3, 64, 64)`."""
     out = np.zeros((3, 64, 64), np.float32)
