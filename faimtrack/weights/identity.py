@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from faimtrack.onnx import onnx_files
 from faimtrack.provenance import file_sha256, files_sha256
 from faimtrack.weights.cache import weights_path
 from faimtrack.weights.registry import WeightsEntry, weights_entries
@@ -19,7 +18,11 @@ def weights_files(path: str | os.PathLike[str]) -> tuple[Path, ...]:
         ValueError: It names files outside of its folder.
     """
     path = Path(path)
-    return onnx_files(path) if path.suffix.lower() == ".onnx" else (path,)
+    if path.suffix.lower() != ".onnx":
+        return (path,)
+    from faimtrack.onnx import onnx_files  # a list of weights waits for no numpy
+
+    return onnx_files(path)
 
 
 def weights_sha256(path: str | os.PathLike[str]) -> str:
