@@ -151,7 +151,10 @@ class FasterRcnnDetector:
             return self.network.roi_features(encoding, [self._to_input(boxes, encoding)])
 
     def _frames_a_call(self, info: SourceInfo | None) -> int:
-        return session_batch_size(self.config.batch_size, on_gpu=self._on_gpu, info=info)
+        wanted = self.config.batch_size
+        if wanted is None and self.keep_features:
+            wanted = 1  # the features of one MOT20 frame are 180 MB
+        return session_batch_size(wanted, on_gpu=self._on_gpu, info=info)
 
     def _detect_batch(self, frames: Sequence[Frame]) -> list[Detections]:
         found: list[Detections] = []
