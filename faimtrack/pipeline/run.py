@@ -100,7 +100,7 @@ def run_pipeline(
         tracker: A fresh one; it is given every frame, also those without detections. None: nobody
             is followed, and the sinks get detections without tracks.
         sinks: Each gets every frame, in order, from one thread.
-        overlap: Whether decoding, detection and writing have a thread each beside the tracker's.
+        overlap: Whether decoding, tracking and writing have a thread each beside the detector's.
             None: if anything looks at pixels; text alone is faster in a plain loop.
         queue_frames: How many frames may wait between two stages; at most three times as many,
             one a stage and those that the detector holds are in memory at once.
@@ -257,9 +257,11 @@ def _one_after_the_other(run: _Run, source: Source) -> None:
 
 
 def _overlapped(run: _Run, source: Source, queue_frames: int) -> None:
-    """Run decoding, detection and writing in a thread each, the tracker in the caller's.
+    """Run decoding, tracking and writing in a thread each, the detector in the caller's.
 
-    The caller's thread is the one that Ctrl-C reaches, and the tracker never waits for long.
+    The caller's thread is the one that Ctrl-C reaches. Under GNU's OpenMP it is also the only one
+    in which torch can use all cores well: the helpers of another thread are one too many for the
+    cores, so they sleep at every turn, and a small network takes twice as long.
     """
     condition = threading.Condition()
     decoded: Channel[Frame] = Channel(condition, queue_frames)
@@ -280,24 +282,20 @@ def _overlapped(run: _Run, source: Source, queue_frames: int) -> None:
         threading.Thread(target=target, args=arguments, name=f"faimtrack {name}", daemon=True)
         for name, target, arguments in (
             ("decode", _pump, (run.guarded(run.decode(source)), None, decoded)),
-            ("detect", _pump, (run.guarded(run.detect(decoded)), decoded, detected)),
+            ("track", _pump, (run.guarded(run.track(detected)), detected, tracked)),
             ("write", write, ()),
         )
     ]
     for thread in threads:
         thread.start()
     try:
-        _pump(run.guarded(run.track(detected)), detected, tracked)
-    except BaseException:
-        detected.stop()
-        decoded.stop()
-        raise
+        _pump(run.guarded(run.detect(decoded)), decoded, detected)
     finally:
-        while threads[-1].is_alive():
-            threads[-1].join(_JOIN_S)
+        for thread in threads[1:]:
+            while thread.is_alive():
+                thread.join(_JOIN_S)
         # A decoder may hang on a dead stream: it is left behind rather than waited for.
-        for thread in threads[:-1]:
-            thread.join(_JOIN_S)
+        threads[0].join(_JOIN_S)
 
 
 def _pump(stage: Iterator[Item], before: Channel[Any] | None, after: Channel[Item]) -> None:

@@ -63,8 +63,11 @@ class FakeDetector:
 
     class_names = ("person",)
 
-    def __init__(self, late=0, *, delay_s=0.0, breaks_at=None, answers=lambda answers: answers):
+    def __init__(
+        self, late=0, *, delay_s=0.0, breaks_at=None, error=None, answers=lambda answers: answers
+    ):
         self.late, self.delay_s, self.breaks_at, self.answers = late, delay_s, breaks_at, answers
+        self.error = error
         self.threads = set()
 
     def open(self, info):
@@ -79,7 +82,7 @@ class FakeSession:
     def push(self, frames):
         for frame in frames:
             if frame.index == self.detector.breaks_at:
-                raise ValueError(f"cannot see frame {frame.index}")
+                raise self.detector.error or ValueError(f"cannot see frame {frame.index}")
             self.detector.threads.add(threading.current_thread())
             time.sleep(self.detector.delay_s)
             self.held.append(frame)
@@ -202,10 +205,10 @@ def test_processor_time_is_told_apart_from_waiting():
     assert sum(summary.stage_cpu_seconds.values()) <= summary.cpu_seconds
 
 
-def test_pixels_are_decoded_detected_and_written_in_threads_of_their_own():
+def test_the_detector_has_the_callers_thread_and_the_other_stages_one_of_their_own():
     source, detector, tracker, sink = FakeSource(), FakeDetector(), FakeTracker(), FakeSink()
     run_pipeline(source, detector, tracker, [sink])
-    assert tracker.thread is threading.current_thread()
+    assert detector.threads == {threading.current_thread()}
     threads = source.decoding_threads | detector.threads | sink.threads | {tracker.thread}
     assert len(threads) == 4
 
@@ -376,12 +379,12 @@ def test_frames_are_released_after_the_last_sink():
     assert all(frame.features is None for frame in frames)
 
 
-def test_an_interrupt_in_the_trackers_thread_ends_all_stages():
+def test_an_interrupt_in_the_callers_thread_ends_all_stages():
     sink = FakeSink()
     source = FakeSource(10_000)
-    tracker = FakeTracker(breaks_at=30, error=KeyboardInterrupt())
+    detector = FakeDetector(breaks_at=30, error=KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
-        run_pipeline(source, FakeDetector(), tracker, [sink])
+        run_pipeline(source, detector, FakeTracker(), [sink])
     assert sink.indices == list(range(1, 30))
     assert source.given < 60
     assert no_thread_is_left()
@@ -391,8 +394,8 @@ def test_an_interrupt_in_the_trackers_thread_ends_all_stages():
 def test_an_interrupt_is_the_good_end_of_a_live_source(overlap):
     sink, source = FakeSink(), FakeSource(10_000)
     source.is_live = True
-    tracker = FakeTracker(breaks_at=30, error=KeyboardInterrupt())
-    summary = run_pipeline(source, FakeDetector(), tracker, [sink], overlap=overlap)
+    detector = FakeDetector(breaks_at=30, error=KeyboardInterrupt())
+    summary = run_pipeline(source, detector, FakeTracker(), [sink], overlap=overlap)
     assert summary.frames == 29
     assert sink.indices == list(range(1, 30))
     assert no_thread_is_left()
