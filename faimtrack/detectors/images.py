@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faimtrack.detectors.coco import COCO_CLASS_NAMES
+from faimtrack.detectors.session import Detector
 from faimtrack.structures import Detections, Frame, SourceInfo
 
 _GPU_BATCH = 8
 
 
-class ImageDetector(Protocol):
-    """A detector that remembers nothing from one frame to the next."""
+class ImageDetector(Detector, Protocol):
+    """A detector that remembers nothing from one frame to the next, and can be asked directly."""
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """Detections of each frame."""

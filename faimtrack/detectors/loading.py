@@ -16,7 +16,7 @@ from faimtrack.detectors.families import (
 )
 from faimtrack.detectors.faster_rcnn.config import FasterRcnnConfig, FasterRcnnOnnxConfig
 from faimtrack.detectors.files.formats import SUFFIXES
-from faimtrack.detectors.session import Detector
+from faimtrack.detectors.images import ImageDetector
 from faimtrack.detectors.yolox.config import YoloxConfig, YoloxOnnxConfig
 from faimtrack.weights import Checkpoint, WeightsMetadata, published_entry, read_checkpoint
 
@@ -28,7 +28,7 @@ def open_detector(
     config: DetectorConfig | None = None,
     *,
     classes: Sequence[str] | None = None,
-) -> Detector:
+) -> ImageDetector:
     """Load the detector that a name or a file stands for.
 
     Args:
