@@ -10,6 +10,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal
 
+from faimtrack.cli.main import limit_spinning
 from faimtrack.pipeline import plan_tasks
 from faimtrack.pipeline.loader import DetectorLoader
 from faimtrack.pipeline.tracking import track_sequence
@@ -44,6 +45,7 @@ class Worker:
     """A process that does one kind of work on one scenario when it is asked to, else nothing."""
 
     def __init__(self, work: Work, scenario: TrackingScenario) -> None:
+        limit_spinning()  # for the process to come, as the command does
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, work, scenario))
