@@ -3,6 +3,7 @@ import os
 import pytest
 
 import faimtrack as package
+from faimtrack.cli.main import limit_spinning
 
 
 @pytest.mark.parametrize("verb", ["demo", "track", "eval", "crowd", "trackers"])
@@ -96,3 +97,21 @@ def test_a_reader_that_has_seen_enough_is_no_error(start):
     process.stdout = None
     _, err = process.communicate(timeout=60)
     assert err == ""
+
+
+@pytest.mark.parametrize(
+    ("told", "spins"),
+    [
+        ({}, "3000"),
+        ({"GOMP_SPINCOUNT": "7"}, "7"),
+        ({"OMP_WAIT_POLICY": "active"}, None),
+    ],
+)
+def test_torchs_threads_wait_as_the_environment_says_else_not_for_long(monkeypatch, told, spins):
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.setenv(name, "")  # so that it is put back, whatever the test sets
+        monkeypatch.delenv(name)
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    limit_spinning()
+    assert os.environ.get("GOMP_SPINCOUNT") == spins
