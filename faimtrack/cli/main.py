@@ -209,10 +209,13 @@ def _status_of(error: BaseException) -> int:
 
 # What the base install leaves out, and the extra that brings it.
 _EXTRAS = {
+    "lightning": "torch",
     "onnx": "export",
     "onnxscript": "export",
     "ray": "ray",
     "safetensors": "torch",
+    "segment_anything": "torch",
+    "tensorboard": "torch",
     "torch": "torch",
     "torchvision": "torch",
 }

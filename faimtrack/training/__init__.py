@@ -1,0 +1,1 @@
+"""Training of detectors, with and without masks."""
