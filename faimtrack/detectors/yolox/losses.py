@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -92,7 +92,7 @@ class YoloxLoss(NamedTuple):
         classification: Of the anchors that answer for a truth.
         l1: Box offsets; 0 where it is not used.
         foreground_count: Anchors of the batch that answer for a truth: all parts are sums over
-            the batch divided by this, or by 1 if it is 0.
+            the batch divided by this, or by 1 if it is 0, unless the caller divides by another.
         assignments: Which they are, an image.
     """
 
@@ -110,6 +110,7 @@ def yolox_loss(
     targets: Sequence[YoloxTargets],
     config: YoloxLossConfig | None = None,
     simota: SimOtaConfig | None = None,
+    divide_by: Callable[[int], float] | None = None,
 ) -> YoloxLoss:
     """How far a network's output is from the truth; in float32 whatever the network's precision.
 
@@ -118,6 +119,9 @@ def yolox_loss(
         targets: `N`, on the output's device; an image without objects has `(0, 4)` boxes.
         config: Weights of the parts.
         simota: How anchors are given to truths.
+        divide_by: From the number of anchors of this batch that answer for a truth to what sums
+            are divided by, above 0: several processes agree on one number; None: that number
+            itself, or 1 if it is 0.
 
     Raises:
         ValueError: There are not as many targets as images, a prediction is not finite, or a
@@ -140,7 +144,8 @@ def yolox_loss(
             config.l1_weight * l1,
         )
         count = len(positives.anchors)
-        iou, objectness, classification, l1 = (part / max(count, 1) for part in parts)
+        divisor = max(count, 1) if divide_by is None else divide_by(count)
+        iou, objectness, classification, l1 = (part / divisor for part in parts)
     total = iou + objectness + classification + l1
     return YoloxLoss(total, iou, objectness, classification, l1, count, assignments)
 

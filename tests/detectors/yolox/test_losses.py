@@ -212,6 +212,20 @@ def test_parts_are_averages_over_the_anchors_of_the_whole_batch(output, targets)
     assert float(together.total) == pytest.approx(weighted / sum(counts), rel=1e-5)
 
 
+def test_sums_are_divided_by_what_the_caller_makes_of_the_count(output, targets):
+    asked = []
+
+    def divide_by(count):
+        asked.append(count)
+        return 2.5 * count
+
+    usual = yolox_loss(output, targets, YoloxLossConfig(use_l1=True))
+    given = yolox_loss(output, targets, YoloxLossConfig(use_l1=True), divide_by=divide_by)
+    assert asked == [usual.foreground_count]
+    for mine, theirs in zip(given[:5], usual[:5], strict=True):
+        assert float(mine) == pytest.approx(float(theirs) / 2.5, rel=1e-6)
+
+
 def test_a_box_that_is_predicted_exactly_costs_nothing(output):
     rows = output.logit_rows()[0]
     config = YoloxLossConfig(use_l1=True, objectness_weight=0, class_weight=0)
