@@ -72,6 +72,29 @@ class Mask:
             quality=quality,
         )
 
+    @classmethod
+    def unchecked(
+        cls,
+        *,
+        height: int,
+        width: int,
+        counts: bytes,
+        class_id: int,
+        method: str,
+        quality: float,
+    ) -> Mask:
+        """A mask of values that are known to be right, which takes a tenth of the time."""
+        mask = object.__new__(cls)
+        mask.__dict__.update(
+            height=height,
+            width=width,
+            counts=counts,
+            class_id=class_id,
+            method=method,
+            quality=quality,
+        )
+        return mask
+
     @property
     def rle(self) -> RunLengthMask:
         """As pycocotools and `Detections.masks` want it."""

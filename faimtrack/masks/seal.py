@@ -29,8 +29,11 @@ def seal_parquet(path: Path) -> None:
         file.write(_LETTERS + checksum.to_bytes(4, "little") + footer)
 
 
-def check_seal(path: Path) -> None:
+def check_seal(path: Path) -> bool:
     """Compare a file with its checksum; a file that another program wrote has none.
+
+    Returns:
+        Whether it has one.
 
     Raises:
         ValueError: The file is no Parquet, is cut or damaged.
@@ -40,16 +43,17 @@ def check_seal(path: Path) -> None:
         footer_start = _footer_start(path, file)
         seal_start = footer_start - _SEAL_BYTES
         if seal_start < 4:
-            return
+            return False
         file.seek(seal_start)
         seal, footer = file.read(_SEAL_BYTES), file.read()
         if not seal.startswith(_LETTERS):
-            return
+            return False
         expected = int.from_bytes(seal[len(_LETTERS) :], "little")
         if _checksum(file, seal_start, footer) != expected:
             raise ValueError(
                 f"{path}: expected a whole Parquet file, got a damaged one: its checksum differs"
             )
+        return True
 
 
 def _footer_start(path: Path, file: BinaryIO) -> int:

@@ -134,14 +134,26 @@ class MaskStoreWriter:
 
 
 class MaskStore:
-    """Reads the masks of one file, a row group at a time."""
+    """Reads the masks of one file, a row group at a time.
 
-    def __init__(self, path: Path, file: pq.ParquetFile, metadata: dict[str, object]) -> None:
+    Attributes:
+        metadata: JSON values that the writer kept with the masks.
+        is_sealed: Whether the file has a checksum: then `MaskStoreWriter` wrote it.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        file: pq.ParquetFile,
+        metadata: dict[str, object],
+        is_sealed: bool = False,
+    ) -> None:
         self._path = path
         self._file = file
         self._group = -1
         self._rows: dict[int, list[dict[str, object]]] = {}
         self.metadata = metadata
+        self.is_sealed = is_sealed
         self._spans = [self._span(group) for group in range(file.metadata.num_row_groups)]
 
     @classmethod
@@ -155,7 +167,7 @@ class MaskStore:
         path = Path(path)
         if not path.is_file():
             raise FileNotFoundError(f"{path}: expected a mask store, got no such file")
-        check_seal(path)
+        is_sealed = check_seal(path)
         try:
             file = pq.ParquetFile(path, page_checksum_verification=True)
         except (pa.ArrowException, OSError) as error:
@@ -174,7 +186,7 @@ class MaskStore:
             metadata = json.loads(found.get(_METADATA_KEY, b"{}"))
         except ValueError as error:
             raise ValueError(f"{path}: expected metadata in JSON: {error}") from error
-        return cls(path, file, metadata)
+        return cls(path, file, metadata, is_sealed)
 
     def __len__(self) -> int:
         """Number of masks."""
