@@ -1,13 +1,8 @@
 """Scoring of tracks: HOTA, CLEAR and Identity through TrackEval."""
 
 from faimtrack.eval.evaluate import evaluate_sequence, evaluate_sequences
-from faimtrack.eval.files import (
-    EvaluationSettings,
-    SequenceFiles,
-    evaluate_files,
-    evaluate_folders,
-    score_sequence_files,
-)
+from faimtrack.eval.files import evaluate_files, evaluate_folders, score_sequence_files
+from faimtrack.eval.reading import EvaluationSettings, SequenceFiles
 from faimtrack.eval.rules import (
     BENCHMARKS,
     EvaluationRules,

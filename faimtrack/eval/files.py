@@ -6,68 +6,22 @@ import multiprocessing
 import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-import numpy as np
-
 from faimtrack.eval.evaluate import evaluate_sequence, evaluate_sequences
-from faimtrack.eval.rules import EvaluationRules, choose_rules
-from faimtrack.eval.scores import Failure, Report, SequenceScores
-from faimtrack.motfile import (
-    MotTable,
-    Numbering,
-    SplitName,
-    find_sequences,
-    read_mot,
-    read_sequence_info,
-    renumber,
-    split_frames,
+from faimtrack.eval.reading import (
+    RESULT_SUFFIXES,
+    EvaluationSettings,
+    SequenceFiles,
+    find_files,
+    find_results,
+    read_tables,
 )
-from faimtrack.provenance import file_sha256, provenance_path, read_provenance
-
-RESULT_SUFFIXES = (".txt", ".txt.gz")
-_LONGEST_UNTOLD = 10_000_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluationSettings:
-    """How files are read and scored.
-
-    Attributes:
-        split: Frames to evaluate: all, or one of the two halves.
-        numbering: Whether results keep the full sequence's frame numbers or count from 1 within
-            the split.
-        rules: Which rows count; None to choose for each sequence by its name or content.
-        allow_missing: Whether a sequence without a file of results counts as nothing found.
-        cross_check: Whether to ask py-motmetrics too.
-        jobs: Processes that score sequences side by side.
-    """
-
-    split: SplitName = "full"
-    numbering: Numbering = "kept"
-    rules: EvaluationRules | None = None
-    allow_missing: bool = False
-    cross_check: bool = False
-    jobs: int = 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class SequenceFiles:
-    """Where one sequence's ground truth and results are.
-
-    Attributes:
-        name: The sequence's.
-        ground_truth: The file.
-        results: The file; it need not exist.
-        frame_count: Length of the full sequence; None to take the ground truth's last frame.
-    """
-
-    name: str
-    ground_truth: Path
-    results: Path
-    frame_count: int | None = None
+from faimtrack.eval.scores import Failure, Report, SequenceScores
+from faimtrack.motfile import find_sequences, read_sequence_info
+from faimtrack.provenance import file_sha256
 
 
 def evaluate_files(
@@ -92,22 +46,7 @@ def evaluate_files(
         OSError: A file cannot be read.
     """
     settings = settings or EvaluationSettings()
-    ground_truth, results = Path(ground_truth), Path(results)
-    name = ground_truth.name.removesuffix(".gz").removesuffix(".txt")
-    if ground_truth.parent.name == "gt" and (ground_truth.parents[1] / "seqinfo.ini").is_file():
-        info = read_sequence_info(ground_truth.parents[1])
-        name, frame_count = info.name, frame_count or info.frame_count
-    if settings.split != "full" and frame_count is None:
-        raise ValueError(
-            f"{ground_truth}: expected the sequence's length for the split {settings.split} "
-            "(--frame-count, or a seqinfo.ini beside the folder gt), got none"
-        )
-    files = SequenceFiles(
-        name=name,
-        ground_truth=ground_truth,
-        results=_find_results(results, name) if results.is_dir() else results,
-        frame_count=frame_count,
-    )
+    files = find_files(ground_truth, results, settings, frame_count=frame_count)
     return evaluate_sequences([score_sequence_files(files, settings)])
 
 
@@ -152,7 +91,7 @@ def evaluate_folders(
         every[info.name] = SequenceFiles(
             name=info.name,
             ground_truth=_ground_truth_path(info.ground_truth_path),
-            results=_find_results(results, info.name),
+            results=find_results(results, info.name),
             frame_count=info.frame_count,
         )
     chosen = _choose([*every, *(failure.name for failure in failures)], sequences, exclude)
@@ -177,75 +116,24 @@ def score_sequence_files(files: SequenceFiles, settings: EvaluationSettings) -> 
         ValueError: A file is wrong.
         OSError: A file cannot be read.
     """
-    if not files.ground_truth.is_file():
-        raise FileNotFoundError(f"{files.ground_truth}: expected ground truth, got no such file")
-    ground_truth = read_mot(files.ground_truth, "ground truth", frame_count=files.frame_count)
-    if files.frame_count is None and ground_truth.last_frame > _LONGEST_UNTOLD:
-        raise ValueError(
-            f"{files.ground_truth}: expected frames up to {_LONGEST_UNTOLD} unless the sequence's "
-            f"length is given, got frame {ground_truth.last_frame}"
-        )
-    frames = split_frames(files.frame_count or ground_truth.last_frame, settings.split)
-    missing = not files.results.exists()
-    if missing and not settings.allow_missing:
-        raise FileNotFoundError(
-            f"{files.results}: expected results of {files.name}, got no such file "
-            "(--allow-missing counts it as nothing found)"
-        )
-    if missing:
-        results = _no_results(files.results)
-    else:
-        _check_origin(files.results, settings)
-        results = read_mot(files.results, "results", allow_empty=True)
-        try:
-            results = renumber(results, frames, settings.numbering)
-        except ValueError as error:
-            if files.frame_count is not None:
-                raise
-            hint = "the sequence ends where its ground truth does unless --frame-count is given"
-            raise ValueError(f"{error} ({hint})") from None
-    rules, reason = settings.rules, "as asked for"
-    if rules is None:
-        rules, reason = choose_rules(files.name, ground_truth)
+    tables = read_tables(files, settings)
     scores = evaluate_sequence(
-        ground_truth,
-        results,
-        frames,
-        rules,
+        tables.ground_truth,
+        tables.results,
+        tables.frames,
+        tables.rules,
         name=files.name,
-        rules_reason=reason,
+        rules_reason=tables.rules_reason,
         cross_check=settings.cross_check,
     )
     return replace(
         scores,
-        results_missing=missing,
+        results_missing=tables.results_missing,
         input_sha256={
             "ground truth": file_sha256(files.ground_truth),
-            "results": None if missing else file_sha256(files.results),
+            "results": None if tables.results_missing else file_sha256(files.results),
         },
     )
-
-
-def _check_origin(results: Path, settings: EvaluationSettings) -> None:
-    """Refuse what the results' own provenance contradicts.
-
-    Without a sidecar, or with one of another file (the results were edited), nothing is known.
-    """
-    try:
-        origin = read_provenance(results)
-    except (OSError, ValueError):
-        return
-    if origin.output_sha256 != file_sha256(results):
-        return
-    for name, said, asked in (
-        ("split", origin.split, settings.split),
-        ("numbering", origin.numbering, settings.numbering),
-    ):
-        if said is not None and said != asked:
-            raise ValueError(
-                f"{results}: expected results made with {name} {asked}, got {said} "
-                f"(says {provenance_path(results).name})"
-            )
 
 
 def _score_all(
@@ -280,14 +168,6 @@ def _ground_truth_path(path: Path) -> Path:
     return packed if packed.is_file() and not path.is_file() else path
 
 
-def _find_results(results: Path, name: str) -> Path:
-    """The file of a sequence's results in a folder; `results` itself if that is no folder."""
-    if not results.is_dir():
-        return results
-    candidates = [results / f"{name}{suffix}" for suffix in RESULT_SUFFIXES]
-    return next((path for path in candidates if path.is_file()), candidates[0])
-
-
 def _unknown_results(results: Path, known: set[str]) -> list[str]:
     """A note for each file of results that belongs to no sequence."""
     notes = []
@@ -313,8 +193,3 @@ def _choose(names: Sequence[str], include: Sequence[str], exclude: Sequence[str]
     if not chosen:
         raise ValueError("sequences: expected at least one to score, got all of them excluded")
     return chosen
-
-
-def _no_results(path: Path) -> MotTable:
-    nothing = np.zeros(0, np.int64)
-    return MotTable(path, nothing, nothing, np.zeros((0, 4)), np.zeros(0), nothing, np.zeros(0))

@@ -16,7 +16,7 @@ import numpy as np
 from faimtrack import __version__
 from faimtrack.atomic import atomic_file
 from faimtrack.eval.differences import Difference, differences
-from faimtrack.eval.files import EvaluationSettings
+from faimtrack.eval.reading import EvaluationSettings
 from faimtrack.eval.scores import ALPHAS, SUMMARY_METRICS, Report, Scores, SequenceScores
 from faimtrack.provenance import Provenance, provenance_path
 
