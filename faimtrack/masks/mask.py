@@ -73,6 +73,49 @@ class Mask:
         )
 
     @classmethod
+    def encode_part(
+        cls,
+        part: NDArray[np.bool_],
+        left: int,
+        top: int,
+        size: tuple[int, int],
+        *,
+        class_id: int = 0,
+        method: str = "unknown",
+        quality: float = 1.0,
+    ) -> Mask:
+        """Make a mask that is empty outside of a part, without making the whole of it.
+
+        Args:
+            part: `(rows, columns)` bool.
+            left: The frame's column in which the part begins.
+            top: The frame's row in which the part begins.
+            size: Height and width of the frame in pixels.
+            class_id: As in the class.
+            method: As in the class.
+            quality: As in the class.
+
+        Raises:
+            ValueError: The part lies not in the frame, or a value is out of its range.
+        """
+        height, width = size
+        rows, columns = part.shape
+        if min(left, top) < 0 or left + columns > width or top + rows > height:
+            raise ValueError(
+                f"mask: expected a part of a frame of {width}x{height} pixels, got "
+                f"{columns}x{rows} at {left},{top}"
+            )
+        counts = _encode_part(part, left, top, size)
+        return cls(
+            height=height,
+            width=width,
+            counts=counts,
+            class_id=class_id,
+            method=method,
+            quality=quality,
+        )
+
+    @classmethod
     def unchecked(
         cls,
         *,
@@ -118,3 +161,26 @@ class Mask:
         runs = np.arange(len(lengths)) % 2 == 1
         columns: NDArray[np.bool_] = np.repeat(runs, lengths).reshape(self.width, self.height)
         return np.ascontiguousarray(columns.T)
+
+
+def _encode_part(part: NDArray[np.bool_], left: int, top: int, size: tuple[int, int]) -> bytes:
+    """Run lengths of a frame that is empty outside of `part`.
+
+    COCO counts pixels down the columns.
+    """
+    height, width = size
+    rows, columns = part.shape
+    framed = np.zeros((columns, rows + 2), dtype=np.int8)
+    framed[:, 1:-1] = part.T
+    change = np.diff(framed, axis=1)
+    column, row = np.nonzero(change)
+    places = (column + left) * height + row + top
+    # A run to the last row goes on in the first row of the next column: no change there.
+    again = np.flatnonzero(places[1:] == places[:-1])
+    places = np.delete(places, np.concatenate([again, again + 1]))
+    counts = np.diff(np.concatenate([[0], places, [height * width]]))
+    if counts[-1] == 0:
+        counts = counts[:-1]
+    compressed = coco.frPyObjects({"size": [height, width], "counts": counts.tolist()}, *size)
+    encoded: bytes = compressed["counts"]
+    return encoded

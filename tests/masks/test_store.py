@@ -42,6 +42,23 @@ def test_pixels_come_back(pixels):
     assert mask.rle["size"] == list(pixels.shape)
 
 
+@given(PIXELS, st.data())
+def test_part_of_a_frame_is_encoded_like_the_whole(part, data):
+    height = data.draw(st.integers(part.shape[0], 40))
+    width = data.draw(st.integers(part.shape[1], 40))
+    top = data.draw(st.integers(0, height - part.shape[0]))
+    left = data.draw(st.integers(0, width - part.shape[1]))
+    whole = np.zeros((height, width), dtype=bool)
+    whole[top : top + part.shape[0], left : left + part.shape[1]] = part
+    assert Mask.encode_part(part, left, top, (height, width)) == Mask.encode(whole)
+
+
+@pytest.mark.parametrize("corner", [(-1, 0), (0, -1), (3, 0), (0, 3)])
+def test_part_outside_of_the_frame_is_refused(corner):
+    with pytest.raises(ValueError, match="expected a part of a frame of 4x4 pixels, got 2x2 at"):
+        Mask.encode_part(np.ones((2, 2), dtype=bool), *corner, (4, 4))
+
+
 def test_box_is_the_tightest():
     pixels = np.zeros((20, 30), dtype=bool)
     pixels[4:9, 7:19] = True

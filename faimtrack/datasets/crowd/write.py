@@ -9,9 +9,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
-from pycocotools import mask as coco
 
 from faimtrack.atomic import atomic_directory
 from faimtrack.datasets.crowd.annotations import Annotations
@@ -165,35 +162,7 @@ def exact_masks(drawn: RenderedFrame, annotations: Annotations) -> dict[int, Mas
     for (left, top, wide, tall), track, kind in zip(boxes, tracks, kinds, strict=True):
         part = drawn.ids[top : top + tall, left : left + wide] == track
         if part.any():
-            counts = _encode_part(part, left, top, (height, width))
-            masks[track] = Mask(
-                height=height,
-                width=width,
-                counts=counts,
-                class_id=kind,
-                method=MASK_METHOD,
+            masks[track] = Mask.encode_part(
+                part, left, top, (height, width), class_id=kind, method=MASK_METHOD
             )
     return masks
-
-
-def _encode_part(part: NDArray[np.bool_], left: int, top: int, size: tuple[int, int]) -> bytes:
-    """Run lengths of a mask that is empty outside `part`, without making the whole of it.
-
-    COCO counts pixels down the columns.
-    """
-    height, width = size
-    rows, columns = part.shape
-    framed = np.zeros((columns, rows + 2), dtype=np.int8)
-    framed[:, 1:-1] = part.T
-    change = np.diff(framed, axis=1)
-    column, row = np.nonzero(change)
-    places = (column + left) * height + row + top
-    # A run to the last row goes on in the first row of the next column: no change there.
-    again = np.flatnonzero(places[1:] == places[:-1])
-    places = np.delete(places, np.concatenate([again, again + 1]))
-    counts = np.diff(np.concatenate([[0], places, [height * width]]))
-    if counts[-1] == 0:
-        counts = counts[:-1]
-    compressed = coco.frPyObjects({"size": [height, width], "counts": counts.tolist()}, *size)
-    encoded: bytes = compressed["counts"]
-    return encoded
