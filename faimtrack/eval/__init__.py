@@ -1,6 +1,7 @@
 """Scoring of tracks: HOTA, CLEAR and Identity through TrackEval."""
 
 from faimtrack.eval.evaluate import evaluate_sequence, evaluate_sequences
+from faimtrack.eval.events import EventCounts, FrameEvents, find_events, total_counts
 from faimtrack.eval.files import evaluate_files, evaluate_folders, score_sequence_files
 from faimtrack.eval.reading import EvaluationSettings, SequenceFiles
 from faimtrack.eval.rules import (
@@ -18,7 +19,9 @@ __all__ = [
     "CrossCheck",
     "EvaluationRules",
     "EvaluationSettings",
+    "EventCounts",
     "Failure",
+    "FrameEvents",
     "Report",
     "Scores",
     "SequenceFiles",
@@ -30,5 +33,7 @@ __all__ = [
     "evaluate_folders",
     "evaluate_sequence",
     "evaluate_sequences",
+    "find_events",
     "score_sequence_files",
+    "total_counts",
 ]

@@ -41,7 +41,7 @@ def evaluate_sequence(
         ValueError: There is nothing to evaluate in `frames`, a result lies outside them, an id
             comes twice in a frame, or a class is not one that the rules know.
     """
-    _check(ground_truth, results, frames)
+    check_tables(ground_truth, results, frames)
     by_class: dict[int | None, Scores] = {}
     removed = objects = 0
     for class_id in rules.class_ids or (None,):
@@ -99,8 +99,12 @@ def evaluate_sequences(
     )
 
 
-def _check(ground_truth: MotTable, results: MotTable, frames: range) -> None:
-    """Refuse what `read_mot` refuses in files, for tables that were made in memory."""
+def check_tables(ground_truth: MotTable, results: MotTable, frames: range) -> None:
+    """Refuse what `read_mot` refuses in files, for tables that were made in memory.
+
+    Raises:
+        ValueError: As `evaluate_sequence`.
+    """
     if len(frames) == 0 or frames.step != 1:
         raise ValueError(f"frames: expected at least one, in steps of 1, got {frames}")
     outside = (results.frames < frames.start) | (results.frames >= frames.stop)

@@ -28,7 +28,10 @@ class MatchingInput:
         similarities: `(G, R)` float64 each, intersection over union.
         ground_truth_id_count: Number of objects.
         result_id_count: Number of result tracks that are left.
-        removed_row_count: Results that were taken away because they match a distractor.
+        ground_truth_rows: `(G,)` int64 each, where the objects stand in the given ground truth.
+        result_rows: `(R,)` int64 each, where the results stand in the given results.
+        removed_rows: `(D,)` int64 each, results that were taken away because they match a
+            distractor.
     """
 
     frames: range
@@ -37,7 +40,14 @@ class MatchingInput:
     similarities: list[NDArray[np.float64]]
     ground_truth_id_count: int
     result_id_count: int
-    removed_row_count: int
+    ground_truth_rows: list[NDArray[np.int64]]
+    result_rows: list[NDArray[np.int64]]
+    removed_rows: list[NDArray[np.int64]]
+
+    @property
+    def removed_row_count(self) -> int:
+        """Results that were taken away over all frames."""
+        return sum(len(rows) for rows in self.removed_rows)
 
     @property
     def ground_truth_row_count(self) -> int:
@@ -70,12 +80,13 @@ def matching_input(
         ValueError: A class is not one that the rules know.
     """
     inside = (ground_truth.frames >= frames.start) & (ground_truth.frames < frames.stop)
-    ground_truth = ground_truth.select(inside)
-    _check_classes(ground_truth, results, rules)
+    object_rows, found_rows = np.flatnonzero(inside), np.arange(len(results))
+    _check_classes(ground_truth.select(inside), results, rules)
     if rules.results_have_classes and class_id is not None:
-        results = results.select(_rows_of_class(results, rules, class_id))
+        found_rows = found_rows[_rows_of_class(results, rules, class_id)]
         others = [other for other in rules.class_ids or () if other != class_id]
-        ground_truth = ground_truth.select(~np.isin(ground_truth.class_ids, others))
+        object_rows = object_rows[~np.isin(ground_truth.class_ids[object_rows], others)]
+    ground_truth, results = ground_truth.select(object_rows), results.select(found_rows)
     # TrackEval reads the mark as a whole number: 0.5 is 0, "not evaluated".
     counted = np.trunc(ground_truth.confidences) != 0
     if class_id is not None:
@@ -97,6 +108,7 @@ def matching_input(
         similarities.append(np.ascontiguousarray(overlaps[counted[objects]][:, kept[found]]))
     object_ids, object_count = _ids_by_frame(ground_truth, counted, frames)
     result_ids, result_count = _ids_by_frame(results, kept, frames)
+    removed = ~kept
     return MatchingInput(
         frames=frames,
         ground_truth_ids=object_ids,
@@ -104,7 +116,9 @@ def matching_input(
         similarities=similarities,
         ground_truth_id_count=object_count,
         result_id_count=result_count,
-        removed_row_count=int((~kept).sum()),
+        ground_truth_rows=_by_frame(object_rows[counted], ground_truth.frames[counted], frames),
+        result_rows=_by_frame(found_rows[kept], results.frames[kept], frames),
+        removed_rows=_by_frame(found_rows[removed], results.frames[removed], frames),
     )
 
 
@@ -124,9 +138,16 @@ def _ids_by_frame(
 ) -> tuple[list[NDArray[np.int64]], int]:
     """The chosen rows' ids, renumbered from 0 in their order, and how many ids there are."""
     unique, renumbered = np.unique(table.ids[chosen], return_inverse=True)
-    edges = np.searchsorted(table.frames[chosen], np.arange(frames.start, frames.stop + 1))
     ids = renumbered.reshape(-1).astype(np.int64)
-    return [ids[a:b] for a, b in pairwise(edges)], len(unique)
+    return _by_frame(ids, table.frames[chosen], frames), len(unique)
+
+
+def _by_frame(
+    values: NDArray[np.int64], frame_of_each: NDArray[np.int64], frames: range
+) -> list[NDArray[np.int64]]:
+    """Values of rows that are sorted by frame, cut where frames begin."""
+    edges = np.searchsorted(frame_of_each, np.arange(frames.start, frames.stop + 1))
+    return [values[a:b] for a, b in pairwise(edges)]
 
 
 def _rows_of_class(results: MotTable, rules: EvaluationRules, class_id: int) -> NDArray[np.bool_]:
