@@ -16,7 +16,6 @@ from faimtrack.datasets.crowd import (
     frames,
     simulate_crowd,
 )
-from faimtrack.datasets.crowd.write import _encode_part
 from faimtrack.masks.mask import Mask
 
 
@@ -183,4 +182,4 @@ def test_part_of_a_frame_is_encoded_like_the_whole(part, margins):
     # Without margins, runs go on from the last row of a column to the first of the next.
     top, bottom, left, right = margins
     whole = np.pad(part, ((top, bottom), (left, right)))
-    assert _encode_part(part, left, top, whole.shape) == Mask.encode(whole).counts
+    assert Mask.encode_part(part, left, top, whole.shape) == Mask.encode(whole)
