@@ -133,18 +133,26 @@ class MotSequence(_Stills):
         return self.sequence.image_folder
 
     def _find(self) -> dict[int, Path]:
-        """Images by number: MOTChallenge writes six digits, DanceTrack eight."""
-        suffix = self.sequence.image_suffix.lower()
-        if not self._folder.is_dir():
-            raise FileNotFoundError(f"{self._folder}: expected a folder of images, got no such")
-        numbered = {
-            int(path.stem): path
-            for path in self._folder.iterdir()
-            if path.suffix.lower() == suffix and path.stem.isascii() and path.stem.isdigit()
-        }
-        if 0 in numbered:
-            raise ValueError(f"{numbered[0]}: expected images numbered from 1, got number 0")
-        return numbered
+        return numbered_images(self._folder, self.sequence.image_suffix)
+
+
+def numbered_images(folder: Path, suffix: str) -> dict[int, Path]:
+    """A sequence's images by their frames: MOTChallenge writes six digits, DanceTrack eight.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+        ValueError: An image has the number 0.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: expected a folder of images, got no such")
+    numbered = {
+        int(path.stem): path
+        for path in folder.iterdir()
+        if path.suffix.lower() == suffix.lower() and path.stem.isascii() and path.stem.isdigit()
+    }
+    if 0 in numbered:
+        raise ValueError(f"{numbered[0]}: expected images numbered from 1, got number 0")
+    return numbered
 
 
 class ImageFiles(_Stills):
