@@ -1,0 +1,1 @@
+"""Random changes of images, boxes and masks that a detector learns from."""
