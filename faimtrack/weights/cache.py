@@ -21,6 +21,7 @@ FORMAT_VERSION = 1
 _RECORD = ".record.json"
 _CLAIM = ".claim"
 _PATIENCE_S = 3600.0
+_BUNDLED = Path(__file__).parent / "bundled"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -99,9 +100,10 @@ def find_weights(name: str) -> Path:
         path = weights_path(entry)
         if not path.is_file():
             raise _missing(entry)
-        check_hash(path, entry)
-        with suppress(OSError):  # a cache of others that may only be read
-            accept(name, path, entry)
+        digest = check_hash(path, entry)
+        if not entry.is_bundled:
+            with suppress(OSError):  # a cache of others that may only be read
+                accept(name, path, entry, digest)
         return path
     size = cached.path.stat().st_size if cached.path.is_file() else None
     if size != cached.size_bytes:
@@ -158,13 +160,16 @@ def _check(name: str) -> WeightsCheck:
             raise ValueError(f"{path}: expected SHA-256 {cached.sha256}, got {digest}")
     except (OSError, ValueError) as error:
         return WeightsCheck(name=name, path=path, problem=f"{error}; {_repair(name)}")
-    if cached is None:
+    if cached is None and not (entry is not None and entry.is_bundled):
         accept(name, path, entry)
     return WeightsCheck(name=name, path=path, problem=None)
 
 
 def _repair(name: str) -> str:
-    if _entry_or_none(name) is None:
+    entry = _entry_or_none(name)
+    if entry is not None and entry.is_bundled:
+        return "installing faimtrack again brings it back"
+    if entry is None:
         return f"remove it and `faimtrack weights add FILE --name {name}` puts it there again"
     return f"`faimtrack weights pull {name}` fetches it again"
 
@@ -186,6 +191,8 @@ def weights_folder(name: str) -> Path:
 
 def weights_path(entry: WeightsEntry) -> Path:
     """Where the file of an entry is, or would be."""
+    if entry.is_bundled:
+        return _BUNDLED / entry.file_name
     return weights_folder(entry.name) / entry.file_name
 
 
@@ -198,6 +205,11 @@ def by_hand(entry: WeightsEntry) -> str:
 
 
 def _missing(entry: WeightsEntry) -> FileNotFoundError:
+    if entry.is_bundled:
+        return FileNotFoundError(
+            f"{weights_path(entry)}: expected what comes with faimtrack, got no such file; "
+            f"{_repair(entry.name)}"
+        )
     return FileNotFoundError(
         f"{entry.name}: not in the cache; `faimtrack weights pull {entry.name}` fetches it. "
         f"Offline: {by_hand(entry)}"

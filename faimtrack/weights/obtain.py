@@ -15,6 +15,7 @@ from faimtrack.weights.cache import (
     by_hand,
     check_hash,
     claim,
+    find_weights,
     read_record,
     weights_folder,
     weights_path,
@@ -45,6 +46,8 @@ def pull_weights(name: str, report: Report | None = None) -> Path:
     """
     entry = weights_entry(name)
     path = weights_path(entry)
+    if entry.url is None:
+        return find_weights(name)
     if path.is_file() and _is_right(path, entry):
         return path
     with claim(name):
@@ -125,6 +128,8 @@ def add_weights(file: str | os.PathLike[str], name: str | None = None) -> Path:
         )
     name = _recognise(file) if name is None else name
     entry = next((entry for entry in weights_entries() if entry.name == name), None)
+    if entry is not None and entry.is_bundled:
+        raise ValueError(f"{name}: comes with faimtrack: expected no file for it, got {file}")
     path = weights_folder(name) / (f"{name}{file.suffix}" if entry is None else entry.file_name)
     with claim(name):
         if path.exists() and path.samefile(file):

@@ -22,7 +22,7 @@ class WeightsEntry:
     Attributes:
         name: What faimtrack calls it.
         title: What it is, in a few words.
-        url: Where its publisher offers it.
+        url: Where its publisher offers it; None: it comes with faimtrack.
         file_name: What it is called there.
         sha256: All 64 hexadecimal digits, or the first that the publisher puts into the file
             name; None if nobody says: it is then pinned at the first download.
@@ -40,7 +40,7 @@ class WeightsEntry:
 
     name: str
     title: str
-    url: str
+    url: str | None
     file_name: str
     sha256: str | None
     licence: str
@@ -51,6 +51,11 @@ class WeightsEntry:
     input_convention: Literal["current", "legacy"] | None = None
     input_size: tuple[int, int] | None = None
     classes: Literal["coco", "coco-91"] | None = None
+
+    @property
+    def is_bundled(self) -> bool:
+        """Whether it comes with faimtrack, so that nothing is fetched."""
+        return self.url is None
 
     @property
     def is_hash_whole(self) -> bool:
