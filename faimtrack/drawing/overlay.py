@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from faimtrack.drawing.lettering import Colour, colour_of, ink_on, text_size, text_thickness
+from faimtrack.drawing.lettering import Colour, colour_of
+from faimtrack.drawing.strokes import Style, draw_box, draw_label, on_pixels
 from faimtrack.run_lengths import decode_window
 from faimtrack.structures import Detections, Image, RunLengthMask, Tracks
 
@@ -18,22 +18,6 @@ Mask: TypeAlias = RunLengthMask | NDArray[np.bool_]
 """Run lengths, or `(H, W)` of the frame."""
 
 _MASK_OPACITY = 0.45
-
-
-@dataclass(frozen=True)
-class _Style:
-    """Sizes that fit an image: at 360 rows a line of one pixel, at 1080 one of three."""
-
-    line_width: int
-    font_scale: float
-    padding: int
-
-    @classmethod
-    def of(cls, image: Image) -> _Style:
-        scale = min(image.shape[0] / 1080, image.shape[1] / 1440)
-        return cls(
-            max(1, round(2.6 * scale)), min(1.6, max(0.32, 0.63 * scale)), max(1, round(4 * scale))
-        )
 
 
 def draw_tracks(
@@ -61,7 +45,7 @@ def draw_tracks(
         A new image of the same size.
     """
     drawn = np.array(image, dtype=np.uint8, order="C")
-    style = _Style.of(drawn)
+    style = Style.of(drawn)
     colours = [colour_of(int(number)) for number in tracks.ids]
     if masks is not None:
         _draw_masks(drawn, masks, colours)
@@ -85,7 +69,7 @@ def draw_detections(image: Image, detections: Detections) -> Image:
         detections: The frame's detections; their masks are drawn if they have any.
     """
     drawn = np.array(image, dtype=np.uint8, order="C")
-    style = _Style.of(drawn)
+    style = Style.of(drawn)
     colours = [colour_of(int(number) + 1) for number in detections.class_ids]
     if detections.masks is not None:
         _draw_masks(drawn, detections.masks, colours)
@@ -155,57 +139,18 @@ def _draw_boxes(
     colours: Sequence[Colour],
     labels: Sequence[tuple[str, str]],
     is_whole: NDArray[np.bool_],
-    style: _Style,
+    style: Style,
 ) -> None:
     """Boxes from far to near, then labels in the same order."""
-    corners = np.clip(np.rint(boxes), -32000, 32000).astype(int)
+    corners = on_pixels(boxes)
     order = np.argsort(corners[:, 3], kind="stable").tolist()
     for row in order:
-        _draw_box(image, corners[row].tolist(), colours[row], bool(is_whole[row]), style)
+        draw_box(image, corners[row].tolist(), colours[row], bool(is_whole[row]), style)
     for row in order:
-        _draw_label(image, corners[row].tolist(), colours[row], labels[row], style)
+        draw_label(image, corners[row].tolist(), colours[row], labels[row], style)
 
 
-def _draw_box(
-    image: Image, corners: list[int], colour: Colour, is_whole: bool, style: _Style
-) -> None:
-    import cv2
-
-    left, top, right, bottom = corners
-    if is_whole:
-        cv2.rectangle(image, (left, top), (right, bottom), colour, style.line_width)
-        return
-    arm_x, arm_y = (right - left) // 4, (bottom - top) // 4
-    for x, step_x in ((left, arm_x), (right, -arm_x)):
-        for y, step_y in ((top, arm_y), (bottom, -arm_y)):
-            cv2.line(image, (x, y), (x + step_x, y), colour, style.line_width)
-            cv2.line(image, (x, y), (x, y + step_y), colour, style.line_width)
-
-
-def _draw_label(
-    image: Image, corners: list[int], colour: Colour, label: tuple[str, str], style: _Style
-) -> None:
-    """A tag on the box's upper edge: the long text if the box is about as wide, else the short."""
-    import cv2
-
-    left, top, right, bottom = corners
-    if right < 0 or bottom < 0 or left >= image.shape[1] or top >= image.shape[0]:
-        return
-    text, size = label[0], text_size(label[0], style.font_scale)
-    if not text or size[0] + 2 * style.padding > 1.2 * (right - left):
-        text, size = label[1], text_size(label[1], style.font_scale)
-    width, height = size[0] + 2 * style.padding, size[1] + 2 * style.padding
-    x = min(max(left, 0), max(image.shape[1] - width, 0))
-    y = top - height if top >= height else max(top, 0)
-    cv2.rectangle(image, (x, y), (x + width - 1, y + height - 1), colour, cv2.FILLED)
-    cv2.putText(
-        image, text, (x + style.padding, y + height - style.padding - 1),
-        cv2.FONT_HERSHEY_SIMPLEX, style.font_scale, ink_on(colour),
-        text_thickness(style.font_scale), cv2.LINE_AA,
-    )  # fmt: skip
-
-
-def _draw_trail(image: Image, points: NDArray[np.float64], colour: Colour, style: _Style) -> None:
+def _draw_trail(image: Image, points: NDArray[np.float64], colour: Colour, style: Style) -> None:
     """A line that is thin where it is old."""
     import cv2
 
