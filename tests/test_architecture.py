@@ -15,7 +15,8 @@ PACKAGE = Path(faimtrack.__file__).parent
 FLOORS = [
     {"faimtrack", "atomic", "boxes", "config", "errors"},
     {"structures"},
-    {"motfile", "run_lengths"},
+    {"run_lengths"},
+    {"motfile"},
     {"video", "drawing", "onnx", "provenance"},
     {"weights"},
     {

@@ -44,6 +44,13 @@ def detect(
         DetectionFormat,
         typer.Option(help="mot: MOTChallenge text; coco: COCO's JSON; parquet: columns."),
     ] = "mot",
+    masks: Annotated[
+        bool,
+        typer.Option(
+            "--masks",
+            help="Also write masks (coco and parquet); the detector needs a mask branch.",
+        ),
+    ] = False,
     recipe: Annotated[
         str | None, typer.Option(help="A YAML file, or the name of a recipe that comes along.")
     ] = None,
@@ -95,6 +102,7 @@ def detect(
         format=format,
         detections=detections,
         weights=weights,
+        masks=masks,
         existing=existing,
         allow_empty=allow_empty,
     )

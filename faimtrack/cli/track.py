@@ -91,6 +91,14 @@ def track(
             "several; alone: beside the results.",
         ),
     ] = None,
+    masks: Annotated[
+        bool,
+        typer.Option(
+            "--masks",
+            help="Also write the tracks' masks in MOTS format, <sequence>.mots.txt, and draw them "
+            "in the video; the detector needs a mask branch, or its file of detections masks.",
+        ),
+    ] = False,
     cache: Annotated[
         Path | None,
         typer.Option(
@@ -133,6 +141,7 @@ def track(
         weights=weights,
         video=output if video == _BESIDE_RESULTS else None if video is None else Path(video),
         cache=cache,
+        masks=masks,
         existing=existing,
         allow_empty=allow_empty,
     )

@@ -9,6 +9,8 @@ from faimtrack.config import PresetConfig, parameter
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["full", "half"]
+Keep = Literal["none", "instance_features", "masks"]
+"""What a detector's mask branch gives besides boxes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +28,11 @@ class DetectorConfig(PresetConfig):
         None, "Names of the network's classes in its order, such as [person, car]; unset: as its "
         "file says, else COCO's for 80 classes and person for one.",
     )  # fmt: skip
+    keep: Keep = parameter(
+        "none",
+        "What the mask branch of the weights gives besides boxes: masks, a vector a box of its "
+        "instance features, or nothing; then it is not even loaded. Boxes are the same with each.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

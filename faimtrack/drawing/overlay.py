@@ -25,7 +25,7 @@ def draw_tracks(
     tracks: Tracks,
     *,
     class_names: Sequence[str] = (),
-    masks: Sequence[Mask] | None = None,
+    masks: Sequence[Mask | None] | None = None,
     trails: Mapping[int, NDArray[np.float64]] | None = None,
 ) -> Image:
     """Draw tracks in the colours of their ids.
@@ -38,7 +38,7 @@ def draw_tracks(
         image: `(H, W, 3)` uint8 RGB; not modified.
         tracks: The frame's tracks.
         class_names: What the class ids mean; empty or one name: classes are not written.
-        masks: One a track; None draws none.
+        masks: One a track, None for a track without; None draws none.
         trails: By id, `(K, 2)` points ``x y`` in pixels, the oldest first.
 
     Returns:
@@ -48,7 +48,7 @@ def draw_tracks(
     style = Style.of(drawn)
     colours = [colour_of(int(number)) for number in tracks.ids]
     if masks is not None:
-        _draw_masks(drawn, masks, colours)
+        _draw_masks(drawn, masks, tracks.boxes, colours)
     for track_id, points in (trails or {}).items():
         _draw_trail(drawn, points, colour_of(track_id), style)
     labels = []
@@ -72,7 +72,7 @@ def draw_detections(image: Image, detections: Detections) -> Image:
     style = Style.of(drawn)
     colours = [colour_of(int(number) + 1) for number in detections.class_ids]
     if detections.masks is not None:
-        _draw_masks(drawn, detections.masks, colours)
+        _draw_masks(drawn, detections.masks, detections.boxes, colours)
     names = detections.class_names
     labels = [
         (f"{names[class_id]} {score:.2f}" if len(names) > 1 else "", f"{score:.2f}".lstrip("0"))
@@ -101,7 +101,9 @@ class TrackDrawer:
         self._trails: dict[int, deque[tuple[int, float, float]]] = {}
         self._frame_count = 0
 
-    def draw(self, image: Image, tracks: Tracks, *, masks: Sequence[Mask] | None = None) -> Image:
+    def draw(
+        self, image: Image, tracks: Tracks, *, masks: Sequence[Mask | None] | None = None
+    ) -> Image:
         """Draw the next frame; as `draw_tracks`, with trails."""
         self.remember(tracks)
         shown = set(tracks.ids.tolist())
@@ -143,7 +145,7 @@ def _draw_boxes(
 ) -> None:
     """Boxes from far to near, then labels in the same order."""
     corners = on_pixels(boxes)
-    order = np.argsort(corners[:, 3], kind="stable").tolist()
+    order = _from_far_to_near(boxes)
     for row in order:
         draw_box(image, corners[row].tolist(), colours[row], bool(is_whole[row]), style)
     for row in order:
@@ -164,13 +166,27 @@ def _draw_trail(image: Image, points: NDArray[np.float64], colour: Colour, style
         cv2.polylines(image, [part[:, None]], False, colour, width, cv2.LINE_AA, 4)
 
 
-def _draw_masks(image: Image, masks: Sequence[Mask], colours: Sequence[Colour]) -> None:
-    """Tint what each mask covers."""
+def _from_far_to_near(boxes: NDArray[np.float64]) -> list[int]:
+    """Rows in the order of their lower edges: who is lower in the frame is nearer."""
+    order: list[int] = np.argsort(np.rint(boxes[:, 3]), kind="stable").tolist()
+    return order
+
+
+def _draw_masks(
+    image: Image,
+    masks: Sequence[Mask | None],
+    boxes: NDArray[np.float64],
+    colours: Sequence[Colour],
+) -> None:
+    """Tint what each mask covers, from far to near."""
     import cv2
 
     if len(masks) != len(colours):
         raise ValueError(f"masks: expected {len(colours)}, one a box, got {len(masks)}")
-    for mask, colour in zip(masks, colours, strict=True):
+    for row in _from_far_to_near(boxes):
+        mask, colour = masks[row], colours[row]
+        if mask is None:
+            continue
         size = tuple(mask.shape if isinstance(mask, np.ndarray) else mask["size"])
         if size != image.shape[:2]:
             raise ValueError(f"masks: expected {image.shape[:2]} pixels, got {size}")

@@ -61,6 +61,8 @@ def kept_detector(
     """
     if tracks.inputs["frames"] is None:
         return KeptDetector(detector=make(), remark="detections of a live source are not kept")
+    if tracks.configuration["detector"].get("keep") == "instance_features":
+        return KeptDetector(detector=make(), remark="detections with embeddings are not kept")
     cache = DetectionCache(folder, info.name, tracks)
     remark = warning = None
     try:
@@ -142,7 +144,13 @@ class DetectionCache:
             info: The sequence.
         """
         return DetectionFile(
-            self.path, "parquet", class_names, info, record=self.key, keep_partial=False
+            self.path,
+            "parquet",
+            class_names,
+            info,
+            record=self.key,
+            keep_partial=False,
+            with_masks=self.key.configuration["detector"].get("keep") == "masks",
         )
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses
 
 from faimtrack.detectors.files import DetectionFile
+from faimtrack.detectors.files.formats import MASK_FORMATS
+from faimtrack.detectors.recorded import RecordedDetections
 from faimtrack.detectors.session import Detector
 from faimtrack.pipeline.inputs import detections_record, make_detector
 from faimtrack.pipeline.loader import DetectorLoader
+from faimtrack.pipeline.replay import require_masks
 from faimtrack.pipeline.run import PipelineSummary, Sink, run_pipeline
 from faimtrack.pipeline.sequence import (
     Report,
@@ -45,10 +48,14 @@ def detect_sequence(
         if is_done:
             return SequenceResult(summary=None)
         detector = make_detector(task, source, loader or DetectorLoader())
+        if task.masks:
+            require_masks(detector)
         file = _file(task, source, detector, record)
         summary = _run(task, source, detector, file, report)
         contents = file.contents.to_tree()
         write_provenance(task.output, dataclasses.replace(record, contents=contents))
+    if _has_masks(detector) and task.format not in MASK_FORMATS:
+        notes.append(f"masks are left out: the format {task.format} has no place for them")
     if not summary.detections:
         notes.append("not a single detection in any frame; the result is empty")
     return SequenceResult(summary=summary, notes=tuple(notes))
@@ -60,7 +67,15 @@ def _file(
     """Where the detections go; if one class is kept, the file knows of no other."""
     kept = task.recipe.settings.classes
     names = kept if len(kept) == 1 else detector.class_names
-    return DetectionFile(task.output, task.format, names, source.info, record=record)
+    with_masks = task.masks or (_has_masks(detector) and task.format in MASK_FORMATS)
+    return DetectionFile(
+        task.output, task.format, names, source.info, record=record, with_masks=with_masks
+    )
+
+
+def _has_masks(detector: Detector) -> bool:
+    """Whether this is a file of detections with masks."""
+    return isinstance(detector, RecordedDetections) and detector.table.masks is not None
 
 
 def _run(

@@ -7,7 +7,7 @@ from typing import Literal
 
 from faimtrack.detectors.files.reading import detections_provenance
 from faimtrack.detectors.session import Detector
-from faimtrack.motfile import Numbering
+from faimtrack.motfile import Numbering, mots_classes
 from faimtrack.pipeline.frames import frames_sha256
 from faimtrack.pipeline.loader import DetectorLoader
 from faimtrack.pipeline.replay import detections_path, open_recording, same_frames_sha256
@@ -51,7 +51,10 @@ def detections_record(task: DetectionTask, source: FrameSource) -> Provenance:
     record = _record(task, source, numbering="kept")
     unused = ("tracker", "numbering")
     tree = {key: value for key, value in record.configuration.items() if key not in unused}
-    return dataclasses.replace(record, configuration={**tree, "format": task.format})
+    tree["format"] = task.format
+    if task.masks:
+        tree["masks"] = True
+    return dataclasses.replace(record, configuration=tree)
 
 
 def _record(task: Task, source: FrameSource, *, numbering: Numbering) -> Provenance:
@@ -86,6 +89,18 @@ def _record(task: Task, source: FrameSource, *, numbering: Numbering) -> Provena
         numbering=numbering,
         mode=mode,
     )
+
+
+def masks_record(tracks: Provenance, class_names: tuple[str, ...]) -> Provenance:
+    """The provenance of the masks of these tracks.
+
+    Args:
+        tracks: That of the tracks.
+        class_names: What their class ids mean.
+    """
+    numbers = mots_classes(class_names)
+    classes = {str(number): name for number, name in zip(numbers, class_names, strict=True)}
+    return dataclasses.replace(tracks, kind="masks", contents={"classes": classes})
 
 
 def video_record(task: SequenceTask, source: FrameSource, tracks: Provenance) -> Provenance:

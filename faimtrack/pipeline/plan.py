@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from faimtrack.detectors.files.formats import SUFFIXES, DetectionFormat
+from faimtrack.detectors.files.formats import MASK_FORMATS, SUFFIXES, DetectionFormat
 from faimtrack.motfile import find_sequences
 from faimtrack.pipeline.sequence import refuse_existing
 from faimtrack.pipeline.tasks import DetectionTask, Existing, SequenceTask, Task
@@ -13,6 +14,7 @@ from faimtrack.recipes import Recipe
 from faimtrack.video.sources import source_name
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov"})
+_MASKS_SUFFIX = ".mots.txt"
 _OTHER_VIDEO_SUFFIXES = frozenset({".avi", ".flv", ".gif", ".mkv", ".mpg", ".mpeg", ".webm"})
 
 
@@ -25,6 +27,7 @@ def plan_tasks(
     weights: Path | None = None,
     video: Path | None = None,
     cache: Path | None = None,
+    masks: bool = False,
     existing: Existing = "refuse",
     allow_empty: bool = False,
 ) -> list[SequenceTask]:
@@ -39,6 +42,8 @@ def plan_tasks(
         weights: A detector's file.
         video: A video file where there is one sequence, else a folder of ``<sequence>.mp4``.
         cache: A folder where the detector's answers are kept for later runs.
+        masks: Whether the tracks' masks are written too, as MOTS text ``<sequence>.mots.txt``,
+            and drawn in the video. A detector is then told to keep masks.
         existing: What to do with outputs that are there.
         allow_empty: Whether a detection file without rows is an answer.
 
@@ -51,6 +56,9 @@ def plan_tasks(
         raise ValueError(f"{cache}: expected a detector whose answers can be kept, got none")
     _refuse_one_for_many(len(named), detections, video)
     _refuse_other_video(video)
+    if masks:
+        _refuse_names_of_masks(named)
+        recipe = _keeping_masks(recipe)
     tasks = [
         SequenceTask(
             name=name,
@@ -61,6 +69,7 @@ def plan_tasks(
             weights=weights,
             video=video if _is_video_file(video) else _inside(video, f"{name}.mp4"),
             cache=cache,
+            masks=output / f"{name}{_MASKS_SUFFIX}" if masks else None,
             existing=existing,
             allow_empty=allow_empty,
         )
@@ -78,6 +87,7 @@ def plan_detection(
     format: DetectionFormat = "mot",  # noqa: A002 - it is the word of the command line
     detections: Path | None = None,
     weights: Path | None = None,
+    masks: bool = False,
     existing: Existing = "refuse",
     allow_empty: bool = False,
 ) -> list[DetectionTask]:
@@ -90,15 +100,22 @@ def plan_detection(
         format: How detections are written.
         detections: A file of detections to write in another format, or a folder of them.
         weights: A detector's file.
+        masks: Whether masks are written too, which not every format can. A detector is then told
+            to keep them.
         existing: What to do with outputs that are there.
         allow_empty: Whether a detection file without rows is an answer.
 
     Raises:
-        ValueError: Two sequences have one name, or one file is named for several.
+        ValueError: Two sequences have one name, one file is named for several, or the format has
+            no place for masks.
         OSError: An output is there already, or would replace a source.
     """
     named = _named(sources, detections, weights)
     _refuse_one_for_many(len(named), detections, None)
+    masks = masks or (weights is not None and recipe.detector.keep == "masks")
+    if masks:
+        _refuse_format_without_masks(format)
+        recipe = _keeping_masks(recipe)
     tasks = [
         DetectionTask(
             name=name,
@@ -110,11 +127,34 @@ def plan_detection(
             existing=existing,
             allow_empty=allow_empty,
             format=format,
+            masks=masks,
         )
         for name, source in named
     ]
     _refuse_to_replace(tasks)
     return tasks
+
+
+def _keeping_masks(recipe: Recipe) -> Recipe:
+    return replace(recipe, detector=replace(recipe.detector, keep="masks"))
+
+
+def _refuse_names_of_masks(named: Sequence[tuple[str, str]]) -> None:
+    """A sequence's tracks must not have the name of another one's masks."""
+    names = {f"{name}.txt" for name, _ in named}
+    for name, _ in named:
+        if f"{name}{_MASKS_SUFFIX}" in names:
+            raise ValueError(
+                f"sequences: expected no {name}.mots beside {name}, whose masks have that name"
+            )
+
+
+def _refuse_format_without_masks(format: DetectionFormat) -> None:  # noqa: A002
+    if format not in MASK_FORMATS:
+        raise ValueError(
+            f"format: expected {' or '.join(MASK_FORMATS)} for detections with masks, got "
+            f"{format}, which has no place for them"
+        )
 
 
 def _named(

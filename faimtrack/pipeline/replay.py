@@ -7,6 +7,7 @@ from pathlib import Path
 from faimtrack.detectors.files import read_detections
 from faimtrack.detectors.files.table import DetectionTable
 from faimtrack.detectors.recorded import RecordedDetections
+from faimtrack.detectors.session import Detector
 from faimtrack.pipeline.frames import are_frames_at_hand, frames_sha256, full_length
 from faimtrack.pipeline.tasks import Task
 from faimtrack.provenance import Provenance
@@ -32,6 +33,22 @@ def open_recording(path: Path, task: Task, source: FrameSource) -> RecordedDetec
             f"got {', '.join(classes)}"
         )
     return RecordedDetections(table, classes or ("person",))
+
+
+def require_masks(detector: Detector) -> None:
+    """See that a file of detections has masks; a network says itself if it has none.
+
+    Raises:
+        ValueError: It has not.
+    """
+    if not isinstance(detector, RecordedDetections):
+        return
+    table = detector.table
+    if isinstance(table, DetectionTable) and table.masks is None and len(table):
+        raise ValueError(
+            f"{table.path}: expected detections with masks, got none: faimtrack detect --masks "
+            "--format parquet writes them with a detector that has a mask branch"
+        )
 
 
 def detections_path(task: Task, source: FrameSource) -> Path:

@@ -1,21 +1,25 @@
-"""Where results go: a MOTChallenge file and an annotated video, each whole or marked partial."""
+"""Where results go: MOTChallenge and MOTS files and a video, each whole or marked partial."""
 
 from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
 from faimtrack.atomic import PartialFile
 from faimtrack.detectors.files import DetectionFile
-from faimtrack.motfile import format_tracks
+from faimtrack.motfile import format_mots, format_tracks, masks_of_tracks, mots_classes
 from faimtrack.structures import Detections, Frame, Image, Tracks
 from faimtrack.video import VideoWriter
 
-Draw = Callable[[Image, Tracks], Image]
-"""Gives the annotated picture of one frame after the other; the given pixels stay as they are."""
+Draw = Callable[..., Image]
+"""Gives the annotated picture of one frame after the other; the given pixels stay as they are.
+
+It is called with the frame's pixels and its tracks, and with `masks` where they are drawn: a list
+with one a track, None for a track that has none.
+"""
 
 DEFAULT_FRAME_RATE = 25.0
 """Of videos made from images that come without a rate, frames per second."""
@@ -74,6 +78,57 @@ class TrackFile:
         self._file.__exit__(kind, error, trace)
 
 
+class MaskFile:
+    """Writes the tracks' masks as MOTS text, frame by frame; see `faimtrack.motfile.mots`.
+
+    A track's mask is that of the detection that it took, so a frame in which it was predicted has
+    none. The file is partial and claimed as a `TrackFile` is.
+
+    Attributes:
+        path: Where the whole file will be.
+        classes: Number in MOTS text of each class id.
+    """
+
+    needs_images = False
+
+    def __init__(
+        self, path: str | os.PathLike[str], class_names: Sequence[str], *, frame_shift: int = 0
+    ) -> None:
+        """Write to `path`.
+
+        Args:
+            path: Where the whole file will be.
+            class_names: What the class ids mean.
+            frame_shift: Subtracted from each frame number.
+        """
+        self._file = PartialFile(path)
+        self._shift = frame_shift
+        self.path = self._file.path
+        self.classes = mots_classes(class_names)
+
+    def __enter__(self) -> MaskFile:
+        self._file.__enter__()
+        return self
+
+    def write(self, frame: Frame, detections: Detections, tracks: Tracks) -> None:
+        """Append one frame's rows; they are on their way to the disk when this returns.
+
+        Raises:
+            ValueError: The detections have no masks, or masks of several sizes.
+        """
+        masks = masks_of_tracks(tracks, detections)
+        self._file.write(format_mots(frame.index - self._shift, tracks, masks, self.classes))
+        self._file.keep()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.__exit__(kind, error, trace)
+
+
 class DetectionSink:
     """Hands each frame's detections to a file of them."""
 
@@ -97,8 +152,23 @@ class TrackVideo:
 
     needs_images = True
 
-    def __init__(self, path: str | os.PathLike[str], frame_rate: float | None, draw: Draw) -> None:
-        """Write to `path`, at the times that the frames carry or else at `frame_rate`."""
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        frame_rate: float | None,
+        draw: Draw,
+        *,
+        with_masks: bool = False,
+    ) -> None:
+        """Write to `path`, at the times that the frames carry or else at `frame_rate`.
+
+        Args:
+            path: Where the whole video will be.
+            frame_rate: Frames per second; None for what is usual.
+            draw: Draws a frame.
+            with_masks: Whether it draws masks too.
+        """
+        self._with_masks = with_masks
         self.path = Path(path)
         self.partial_path = self.path.with_name(f"{self.path.stem}.partial{self.path.suffix}")
         self._draw = draw
@@ -121,7 +191,8 @@ class TrackVideo:
         time_s = None
         if frame.time_s is not None and self._start_s is not None:
             time_s = frame.time_s - self._start_s
-        self._writer.write(self._draw(frame.image, tracks), time_s=time_s)
+        drawn = {"masks": masks_of_tracks(tracks, detections)} if self._with_masks else {}
+        self._writer.write(self._draw(frame.image, tracks, **drawn), time_s=time_s)
         self._frames += 1
 
     def __exit__(

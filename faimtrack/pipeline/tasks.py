@@ -56,6 +56,8 @@ class SequenceTask(Task):
     Attributes:
         video: Where an annotated video goes; None for none.
         cache: The folder where a network's detections are kept for later runs; None for none.
+        masks: Where the tracks' masks go as MOTS text; None for nowhere. They are drawn in the
+            video too then.
     """
 
     product: ClassVar[str] = "tracks"
@@ -63,11 +65,13 @@ class SequenceTask(Task):
 
     video: Path | None = None
     cache: Path | None = None
+    masks: Path | None = None
 
     @property
     def outputs(self) -> tuple[Path, ...]:
-        """The tracks and the video."""
-        return (self.output,) if self.video is None else (self.output, self.video)
+        """The tracks, the masks and the video."""
+        others = (self.masks, self.video)
+        return (self.output, *(path for path in others if path is not None))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,9 +83,12 @@ class DetectionTask(Task):
 
     Attributes:
         format: How the file is written; see `faimtrack.detectors.files`.
+        masks: Whether masks are written too; if not, those of a file are carried over where the
+            format has a place for them.
     """
 
     product: ClassVar[str] = "detections"
     participle: ClassVar[str] = "detected"
 
     format: DetectionFormat = "mot"
+    masks: bool = False

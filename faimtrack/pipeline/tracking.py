@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
 
 from faimtrack.pipeline.cache import KeptDetector, kept_detector
-from faimtrack.pipeline.inputs import make_detector, tracks_record, video_record
+from faimtrack.pipeline.inputs import make_detector, masks_record, tracks_record, video_record
 from faimtrack.pipeline.loader import DetectorLoader
+from faimtrack.pipeline.replay import require_masks
 from faimtrack.pipeline.run import PipelineSummary, Sink, run_pipeline
 from faimtrack.pipeline.sequence import (
     Report,
@@ -16,7 +16,7 @@ from faimtrack.pipeline.sequence import (
     refuse_existing,
     stopped,
 )
-from faimtrack.pipeline.sinks import DetectionSink, Progress, TrackFile, TrackVideo
+from faimtrack.pipeline.sinks import DetectionSink, MaskFile, Progress, TrackFile, TrackVideo
 from faimtrack.pipeline.tasks import SequenceTask
 from faimtrack.provenance import Provenance, write_provenance
 from faimtrack.trackers import create_tracker
@@ -46,8 +46,12 @@ def track_sequence(
         if is_done:
             return SequenceResult(summary=None)
         kept = _detector(task, source, record, loader or DetectorLoader())
+        if task.masks is not None:
+            require_masks(kept.detector)
         summary = _run(task, source, kept, report)
         write_provenance(task.output, record)
+        if task.masks is not None:
+            write_provenance(task.masks, masks_record(record, kept.detector.class_names))
         if task.video is not None:
             write_provenance(task.video, video_record(task, source, record))
     if kept.warning is not None:
@@ -78,11 +82,8 @@ def _run(
     tracker = create_tracker(recipe.tracker_name, recipe.tracker, frame_rate=info.frame_rate)
     from_one = recipe.settings.numbering == "from-1"
     one_class = len(recipe.settings.classes) == 1 or len(detector.class_names) == 1
-    result = TrackFile(
-        task.output,
-        frame_shift=info.first_index - 1 if from_one else 0,
-        with_classes=not one_class,
-    )
+    shift = info.first_index - 1 if from_one else 0
+    result = TrackFile(task.output, frame_shift=shift, with_classes=not one_class)
     try:
         with contextlib.ExitStack() as files:
             # First in, last out: it gets its name when the video is whole. It also claims both.
@@ -91,7 +92,10 @@ def _run(
             sinks: list[Sink] = []
             if task.video is not None:
                 named = () if one_class else detector.class_names  # one needs no label
-                sinks.append(files.enter_context(_video(task.video, source, named)))
+                sinks.append(files.enter_context(_video(task, source, named)))
+            if task.masks is not None:
+                masks = MaskFile(task.masks, detector.class_names, frame_shift=shift)
+                sinks.append(files.enter_context(masks))
             sinks.append(result)
             if kept.file is not None:
                 # Another run may be keeping the same ones at this moment.
@@ -109,7 +113,13 @@ def _run(
     return summary
 
 
-def _video(path: Path, source: FrameSource, class_names: tuple[str, ...]) -> TrackVideo:
+def _video(task: SequenceTask, source: FrameSource, class_names: tuple[str, ...]) -> TrackVideo:
     from faimtrack.drawing import TrackDrawer
 
-    return TrackVideo(path, source.info.frame_rate, TrackDrawer(class_names).draw)
+    assert task.video is not None
+    return TrackVideo(
+        task.video,
+        source.info.frame_rate,
+        TrackDrawer(class_names).draw,
+        with_masks=task.masks is not None,
+    )

@@ -1,7 +1,8 @@
 """Reading detections from COCO's JSON: whole objects, and lists of results.
 
 `image_id` is the frame's number. A list of results, which is the annotations alone, knows no names
-of classes, nor which frames were looked at.
+of classes, nor which frames were looked at. Masks are read where each annotation has one in COCO's
+compressed run lengths.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from faimtrack.detectors.files.contents import FileContents, spans_of
 from faimtrack.detectors.files.table import (
     MOST_FRAMES,
     DetectionTable,
+    MaskColumn,
     check_rows,
     unnamed_classes,
 )
 from faimtrack.motfile.exact import far_corner, is_exact
+from faimtrack.structures import RunLengthMask
 
 
 class _LongNumber(str):
@@ -31,7 +34,7 @@ class _LongNumber(str):
 
 
 def read_coco(path: Path) -> DetectionTable:
-    """Read detections; sizes of images, areas and other keys are passed over.
+    """Read detections; areas, outlines as polygons and other keys are passed over.
 
     Raises:
         ValueError: It is no such file, or a record is wrong; the message says which.
@@ -143,6 +146,7 @@ class _Rows:
     boxes: list[list[float]] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
     kinds: list[int] = field(default_factory=list)
+    masks: list[RunLengthMask] = field(default_factory=list)
 
 
 def _read_annotations(
@@ -163,7 +167,23 @@ def _read_annotations(
         if not _is_number(score):
             _refuse(path, "annotation", place, "a score", score)
         rows.scores.append(_float(score))
+        mask = _mask(path, place, record.get("segmentation"))
+        if mask is not None:
+            rows.masks.append(mask)
     return rows
+
+
+def _mask(path: Path, place: int, segmentation: object) -> RunLengthMask | None:
+    """The mask, if it is given in compressed run lengths."""
+    if not isinstance(segmentation, dict) or not isinstance(segmentation.get("counts"), str):
+        return None
+    size = segmentation.get("size")
+    sides = size if isinstance(size, list) else []
+    if len(sides) != 2 or not all(type(side) is int and 0 < side <= 2**15 for side in sides):
+        _refuse(path, "annotation", place, "size to be a mask's height and width", size)
+    if not segmentation["counts"].isascii():
+        _refuse(path, "annotation", place, "counts to be run lengths", segmentation["counts"])
+    return {"size": sides, "counts": segmentation["counts"].encode("ascii")}
 
 
 def _corners(path: Path, place: int, bbox: object) -> list[float]:
@@ -218,6 +238,9 @@ def _table(
     scores = np.array(rows.scores, np.float64)
     check_rows(path, "annotation", frames, boxes, scores)
     order = np.argsort(frames, kind="stable")
+    masks = None
+    if rows.masks and len(rows.masks) == len(frames):
+        masks = MaskColumn.from_masks(rows.masks).select(order)
     return DetectionTable(
         path=path,
         frames=frames[order],
@@ -226,4 +249,5 @@ def _table(
         class_ids=np.array(class_ids, np.int64)[order],
         class_names=class_names,
         contents=contents,
+        masks=masks,
     )

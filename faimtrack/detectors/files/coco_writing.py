@@ -1,7 +1,8 @@
 """Writing detections as COCO's JSON, in which no bit of a box or a score is lost.
 
 The file is one object: `info`, `categories` (ids from 1), `annotations` (`image_id` is the frame's
-number; `bbox` is left, top, width, height in pixels; `score`) and `images`, all frames that were
+number; `bbox` is left, top, width, height in pixels; `score`; with masks `segmentation`, COCO's
+compressed run lengths) and `images`, all frames that were
 looked at. Each record has a line of its own. See `faimtrack.motfile.exact` for widths and heights.
 """
 
@@ -14,7 +15,7 @@ from typing import Any
 from faimtrack.atomic import PartialFile
 from faimtrack.detectors.files.contents import FileContents
 from faimtrack.motfile.exact import extent_text, number_text
-from faimtrack.structures import Detections, SourceInfo
+from faimtrack.structures import Detections, RunLengthMask, SourceInfo
 
 _IMAGES_A_WRITE = 1000
 
@@ -51,9 +52,10 @@ class CocoEncoder:
             detections.boxes.tolist(),
             detections.scores.tolist(),
             detections.class_ids.tolist(),
+            detections.masks or [None] * len(detections),
             strict=True,
         )
-        for (x1, y1, x2, y2), score, kind in rows:
+        for (x1, y1, x2, y2), score, kind, mask in rows:
             width, height = extent_text(x1, x2), extent_text(y1, y2)
             comma = "," if self._count else ""
             self._count += 1
@@ -61,7 +63,7 @@ class CocoEncoder:
                 f'{comma}\n{{"id": {self._count}, "image_id": {frame}, "category_id": {kind + 1}, '
                 f'"bbox": [{number_text(x1)}, {number_text(y1)}, {width}, {height}], '
                 f'"area": {number_text((x2 - x1) * (y2 - y1))}, "iscrowd": 0, '
-                f'"score": {number_text(score)}}}'
+                f'"score": {number_text(score)}{_mask_text(mask)}}}'
             )
         return records
 
@@ -90,3 +92,13 @@ class CocoEncoder:
         if self._info.width and self._info.height:
             image |= {"width": self._info.width, "height": self._info.height}
         return image
+
+
+def _mask_text(mask: RunLengthMask | None) -> str:
+    """The key of a mask with the comma before it; empty without a mask."""
+    if mask is None:
+        return ""
+    counts = mask["counts"]
+    text = counts if isinstance(counts, str) else counts.decode("ascii")
+    tree = {"size": list(mask["size"]), "counts": text}
+    return f', "segmentation": {json.dumps(tree)}'

@@ -7,3 +7,6 @@ from typing import Literal
 DetectionFormat = Literal["mot", "coco", "parquet"]
 
 SUFFIXES: dict[DetectionFormat, str] = {"mot": ".txt", "coco": ".json", "parquet": ".parquet"}
+
+MASK_FORMATS: tuple[DetectionFormat, ...] = ("coco", "parquet")
+"""Those that have a place for masks."""

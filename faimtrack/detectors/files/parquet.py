@@ -1,9 +1,10 @@
 """Detections as Parquet: one row a detection, in row groups, sealed with a checksum.
 
 Columns: `frame` (int64, from 1, rising), `x1`, `y1`, `x2`, `y2` (float64, pixels), `score`
-(float64) and `class_id` (int32). The file's metadata hold what it contains (`FileContents`) and
-its provenance, both as JSON. In other people's files the numbers may be of other types, columns
-may be more, and `class_id` may be missing.
+(float64) and `class_id` (int32); with masks also `mask_height` and `mask_width` of the frame in
+pixels (int32) and `mask_counts` (binary, COCO's compressed run lengths). The file's metadata hold
+what it contains (`FileContents`) and its provenance, both as JSON. In other people's files the
+numbers may be of other types, columns may be more, and `class_id` may be missing.
 """
 
 from __future__ import annotations
@@ -19,7 +20,12 @@ from numpy.typing import NDArray
 
 from faimtrack.atomic import PartialFile
 from faimtrack.detectors.files.contents import FileContents
-from faimtrack.detectors.files.table import DetectionTable, check_rows, unnamed_classes
+from faimtrack.detectors.files.table import (
+    DetectionTable,
+    MaskColumn,
+    check_rows,
+    unnamed_classes,
+)
 from faimtrack.masks.seal import check_seal, seal_parquet
 from faimtrack.provenance import Provenance, provenance_from_json
 from faimtrack.structures import Detections
@@ -39,6 +45,12 @@ _SCHEMA = pa.schema(
         pa.field("class_id", pa.int32(), nullable=False),
     ]
 )
+_MASK_SIZES = ("mask_height", "mask_width")
+_MASK_COUNTS = "mask_counts"
+_MASK_FIELDS = (
+    *(pa.field(name, pa.int32(), nullable=False) for name in _MASK_SIZES),
+    pa.field(_MASK_COUNTS, pa.binary(), nullable=False),
+)
 
 
 class ParquetEncoder:
@@ -50,15 +62,17 @@ class ParquetEncoder:
 
     can_lack_its_end = False
 
-    def __init__(self, file: PartialFile, record: Provenance | None) -> None:
+    def __init__(self, file: PartialFile, record: Provenance | None, *, with_masks: bool) -> None:
         self._file, self._record = file, record
+        self._with_masks = with_masks
+        self._schema = pa.schema([*_SCHEMA, *_MASK_FIELDS]) if with_masks else _SCHEMA
         self._rows: list[tuple[int, Detections]] = []
         self._row_count = 0
 
     def begin(self) -> None:
         """Write what comes before the first row group."""
         self._writer = pq.ParquetWriter(
-            self._file.stream, _SCHEMA, compression="zstd", write_page_checksum=True
+            self._file.stream, self._schema, compression="zstd", write_page_checksum=True
         )
 
     def add(self, frame: int, detections: Detections) -> None:
@@ -101,8 +115,12 @@ class ParquetEncoder:
             pa.array(np.ascontiguousarray(column), field.type)
             for column, field in zip(columns, _SCHEMA, strict=True)
         ]
+        if self._with_masks:
+            masks = MaskColumn.from_masks([mask for each in found for mask in each.masks or ()])
+            arrays += [pa.array(side, pa.int32()) for side in masks.sizes.T]
+            arrays.append(pa.array(masks.counts, pa.binary()))
         self._rows, self._row_count = [], 0
-        self._writer.write_table(pa.Table.from_arrays(arrays, schema=_SCHEMA))
+        self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
 
 
 def read_parquet(path: Path) -> DetectionTable:
@@ -116,6 +134,7 @@ def read_parquet(path: Path) -> DetectionTable:
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             columns = _read_columns(path, file)
+            masks = _read_masks(path, file)
             metadata = file.metadata.metadata or {}
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{path}: expected a whole Parquet file: {_line(error)}") from error
@@ -134,6 +153,7 @@ def read_parquet(path: Path) -> DetectionTable:
         class_names=class_names,
         contents=contents,
         record=record,
+        masks=None if masks is None else masks.select(order),
     )
 
 
@@ -169,6 +189,36 @@ def _read_columns(path: Path, file: pq.ParquetFile) -> dict[str, NDArray[Any]]:
         columns[name] = column.to_numpy().astype(dtype)
     columns.setdefault("class_id", np.zeros(len(table), np.int64))
     return columns
+
+
+def _read_masks(path: Path, file: pq.ParquetFile) -> MaskColumn | None:
+    """The masks; None if the file has no column of that name."""
+    wanted = [*_MASK_SIZES, _MASK_COUNTS]
+    if _MASK_COUNTS not in file.schema_arrow.names:
+        return None
+    if not set(wanted) <= set(file.schema_arrow.names):
+        raise ValueError(f"{path}: expected columns {' and '.join(_MASK_SIZES)} beside the masks")
+    table = file.read(columns=wanted)
+    sizes = [table.column(name) for name in _MASK_SIZES]
+    counts = table.column(_MASK_COUNTS)
+    is_right = all(pa.types.is_integer(column.type) for column in sizes) and (
+        pa.types.is_binary(counts.type) or pa.types.is_large_binary(counts.type)
+    )
+    if not is_right or any(column.null_count for column in (*sizes, counts)):
+        raise ValueError(f"{path}: expected sizes in whole numbers and run lengths as bytes")
+    heights_widths = np.stack([column.to_numpy().astype(np.int64) for column in sizes], axis=1)
+    _check_mask_sizes(path, heights_widths)
+    return MaskColumn(heights_widths, counts.to_numpy())
+
+
+def _check_mask_sizes(path: Path, sizes: NDArray[np.int64]) -> None:
+    wrong = np.flatnonzero(((sizes < 1) | (sizes > 2**15)).any(axis=1))
+    if len(wrong):
+        height, width = sizes[wrong[0]]
+        raise ValueError(
+            f"{path}, row {wrong[0] + 1}: expected a mask of 1 to {2**15} pixels a side, got "
+            f"{width} x {height}"
+        )
 
 
 def _read_metadata(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,51 @@ from numpy.typing import NDArray
 
 from faimtrack.detectors.files.contents import FileContents
 from faimtrack.provenance import Provenance
-from faimtrack.structures import Detections
+from faimtrack.run_lengths import runs_of
+from faimtrack.structures import Detections, RunLengthMask
+
+
+@dataclass(frozen=True, eq=False)
+class MaskColumn:
+    """Masks of many rows, in little memory.
+
+    Attributes:
+        sizes: `(R, 2)` height and width of the frame in pixels.
+        counts: `(R,)` COCO's compressed run lengths, bytes.
+    """
+
+    sizes: NDArray[np.int64]
+    counts: NDArray[np.object_]
+
+    @classmethod
+    def from_masks(cls, masks: Sequence[RunLengthMask]) -> MaskColumn:
+        """Masks as a column."""
+        counts = np.empty(len(masks), object)
+        counts[:] = [_bytes(mask["counts"]) for mask in masks]
+        return cls(np.array([mask["size"] for mask in masks], np.int64).reshape(-1, 2), counts)
+
+    def select(self, rows: NDArray[np.int64]) -> MaskColumn:
+        """Some of the rows, in the order of `rows`."""
+        return MaskColumn(self.sizes[rows], self.counts[rows])
+
+    def of(self, rows: slice) -> tuple[RunLengthMask, ...]:
+        """The masks of some rows.
+
+        Raises:
+            ValueError: Run lengths do not fill the frame.
+        """
+        masks: tuple[RunLengthMask, ...] = tuple(
+            {"size": size, "counts": counts}
+            for size, counts in zip(self.sizes[rows].tolist(), self.counts[rows], strict=True)
+        )
+        for mask in masks:
+            # Some readers of masks trust their input: such runs make them write anywhere.
+            runs_of(mask)
+        return masks
+
+
+def _bytes(counts: bytes | str) -> bytes:
+    return counts.encode("ascii") if isinstance(counts, str) else counts
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -27,6 +72,7 @@ class DetectionTable:
         class_names: What the class ids mean; None if the file says nothing of classes.
         contents: What the file says of itself; None if it says nothing.
         record: How the file was made; None if nobody knows.
+        masks: One a row; None if the file has none. Each is checked when it is asked for.
     """
 
     path: Path
@@ -37,6 +83,7 @@ class DetectionTable:
     class_names: tuple[str, ...] | None = None
     contents: FileContents | None = None
     record: Provenance | None = None
+    masks: MaskColumn | None = None
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -47,11 +94,20 @@ class DetectionTable:
         Args:
             frame: Its number.
             class_names: What the class ids mean.
+
+        Raises:
+            ValueError: A mask's run lengths do not fill the frame.
         """
         first, last = np.searchsorted(self.frames, [frame, frame + 1])
         rows = slice(int(first), int(last))
+        masks = None
+        if self.masks is not None:
+            try:
+                masks = self.masks.of(rows)
+            except ValueError as error:
+                raise ValueError(f"{self.path}, frame {frame}: {error}") from None
         return Detections(
-            self.boxes[rows], self.scores[rows], self.class_ids[rows], class_names=class_names
+            self.boxes[rows], self.scores[rows], self.class_ids[rows], class_names, masks=masks
         )
 
 

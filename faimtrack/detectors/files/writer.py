@@ -13,7 +13,7 @@ import numpy as np
 
 from faimtrack.atomic import PartialFile, name_error
 from faimtrack.detectors.files.contents import FileContents, add_frame
-from faimtrack.detectors.files.formats import DetectionFormat
+from faimtrack.detectors.files.formats import MASK_FORMATS, DetectionFormat
 from faimtrack.provenance import Provenance
 from faimtrack.structures import Detections, SourceInfo
 
@@ -63,6 +63,7 @@ class DetectionFile:
         *,
         record: Provenance | None = None,
         keep_partial: bool = True,
+        with_masks: bool = False,
     ) -> None:
         """Write to `path`.
 
@@ -74,12 +75,22 @@ class DetectionFile:
             info: The sequence.
             record: How the detections are made; goes into formats that have a place for it.
             keep_partial: Whether anything stays after an error.
+            with_masks: Whether masks are written; without, those that come are left out.
+
+        Raises:
+            ValueError: The format has no place for masks.
         """
+        if with_masks and format not in MASK_FORMATS:
+            raise ValueError(
+                f"{path}: expected {' or '.join(MASK_FORMATS)} for detections with masks, got "
+                f"{format}, which has no place for them"
+            )
         self._file = PartialFile(path)
         self.path, self.partial_path = self._file.path, self._file.partial_path
         self.first_frame = self.last_frame = 0
         self._class_names, self._info = tuple(class_names), info
         self._frames: list[tuple[int, int]] = []
+        self._with_masks = with_masks
         self._encoder = self._make_encoder(format, record)
         self._keep_partial = keep_partial
         self._is_readable = self._encoder.can_lack_its_end
@@ -96,7 +107,7 @@ class DetectionFile:
             return CocoEncoder(self._file, self._class_names, self._info)
         from faimtrack.detectors.files.parquet import ParquetEncoder
 
-        return ParquetEncoder(self._file, record)
+        return ParquetEncoder(self._file, record, with_masks=self._with_masks)
 
     @property
     def contents(self) -> FileContents:
@@ -122,18 +133,28 @@ class DetectionFile:
             detections: What was found there.
 
         Raises:
-            ValueError: The frame does not come after the last one.
+            ValueError: The frame does not come after the last one, or masks are to be written and
+                it has none.
             OSError: The file cannot be written.
         """
         if frame <= self.last_frame:
             raise ValueError(f"{self.path}: expected a frame after {self.last_frame}, got {frame}")
         if len(self._class_names) == 1 and detections.class_ids.any():
             detections = replace(detections, class_ids=np.zeros(len(detections), np.int64))
+        detections = self._masked(frame, detections)
         with self._named():
             self._encoder.add(frame, detections)
         add_frame(self._frames, frame)
         self.first_frame = self.first_frame or frame
         self.last_frame = frame
+
+    def _masked(self, frame: int, detections: Detections) -> Detections:
+        """The detections with masks or without them, as they are to be written."""
+        if not self._with_masks:
+            return detections if detections.masks is None else replace(detections, masks=None)
+        if detections.masks is None and len(detections):
+            raise ValueError(f"{self.path}: expected masks with frame {frame}, got none")
+        return detections
 
     def __exit__(
         self,
