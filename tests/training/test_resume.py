@@ -1,0 +1,95 @@
+"""A run that is broken off and goes on ends as one that was not."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import drawn_samples
+import pytest
+import torch
+
+from faimtrack.training.checkpoints import checkpoints
+from faimtrack.training.fit import Machines, fit
+
+
+def trained(folder, **arguments):
+    """All that a run ends with, by name."""
+    schedule = drawn_samples.small_schedule(**arguments.pop("schedule", {}))
+    module = fit(
+        drawn_samples.small_learner(),
+        drawn_samples.DrawnSamples(),
+        schedule,
+        folder,
+        **arguments,
+    )
+    return {
+        **{f"weights {key}": value for key, value in module.learner.state_dict().items()},
+        **{f"average {key}": value for key, value in module.average.tensors.items()},
+    }
+
+
+def assert_same(first, second):
+    assert first.keys() == second.keys()
+    assert [key for key in first if not torch.equal(first[key], second[key])] == []
+
+
+@pytest.mark.parametrize(("stop", "accumulate"), [(2, 1), (7, 2)])
+def test_a_run_that_goes_on_ends_with_the_same_bits(tmp_path, stop, accumulate):
+    schedule = {"accumulate": accumulate}
+    whole = trained(tmp_path / "whole", schedule=schedule)
+    trained(tmp_path / "cut", schedule=schedule, max_steps=stop)
+    last = checkpoints(tmp_path / "cut")[-1]
+    assert last.name == f"step-{stop:08d}.ckpt"
+    assert_same(trained(tmp_path / "cut", schedule=schedule, resume_from=last), whole)
+
+
+def test_weights_move_and_their_average_lags_behind(tmp_path):
+    before = drawn_samples.small_learner().state_dict()
+    after = trained(tmp_path)
+    key = "network.head.cls_preds.0.weight"
+    moved = (after[f"weights {key}"] - before[key]).norm()
+    lagging = (after[f"average {key}"] - before[key]).norm()
+    assert 0 < lagging < moved
+
+
+def test_the_last_two_checkpoints_stay(tmp_path):
+    trained(tmp_path)
+    assert [path.name for path in checkpoints(tmp_path)] == [
+        "step-00000010.ckpt",
+        "step-00000012.ckpt",
+    ]
+
+
+CHILD = """
+import sys
+sys.path.insert(0, {here!r})
+import os, signal
+from pathlib import Path
+from lightning.pytorch import Callback
+import drawn_samples
+from faimtrack.training.fit import Machines, fit
+
+class Death(Callback):
+    def on_train_batch_start(self, trainer, module, batch, number):
+        if batch.step == {step}:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+fit(drawn_samples.small_learner(), drawn_samples.DrawnSamples(), drawn_samples.small_schedule(),
+    Path({folder!r}), callbacks=[Death()], machines=Machines(devices=1, workers=1))
+"""
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_and_goes_on_ends_with_the_same_bits(tmp_path):
+    text = CHILD.format(here=str(Path(__file__).parent), folder=str(tmp_path / "cut"), step=5)
+    done = subprocess.run(
+        [sys.executable, "-c", text], capture_output=True, text=True, timeout=120,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    last = checkpoints(tmp_path / "cut")[-1]
+    assert last.name == "step-00000004.ckpt"
+    resumed = trained(tmp_path / "cut", resume_from=last, machines=Machines(devices=1, workers=2))
+    assert_same(resumed, trained(tmp_path / "whole"))
