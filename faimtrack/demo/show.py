@@ -9,7 +9,7 @@ import numpy as np
 
 import faimtrack
 from faimtrack.boxes import box_xywh_to_xyxy
-from faimtrack.drawing import draw_detections, draw_tracks, side_by_side
+from faimtrack.drawing import draw_detections, draw_tracks, side_by_side, write_picture
 from faimtrack.motfile import MotTable, read_mot
 from faimtrack.structures import Tracks
 from faimtrack.video.images import read_image
@@ -34,8 +34,6 @@ def draw_picture(sequence: Path, results: Path, output: Path, frame: int) -> Non
     Raises:
         OSError: A file cannot be read or written.
     """
-    import cv2
-
     image = read_image(sequence / "img1" / f"{frame:06d}.jpg")
     detections = read_mot(sequence / "det" / "det.txt").detections(frame)
     tracks = read_mot(results / f"{sequence.name}.txt", "results", allow_empty=True)
@@ -48,10 +46,7 @@ def draw_picture(sequence: Path, results: Path, output: Path, frame: int) -> Non
         ],
         [f"detections from {_SHOWN_SCORE} on", "tracks", "ground truth"],
     )
-    encoded, content = cv2.imencode(".png", np.ascontiguousarray(picture[..., ::-1]))
-    if not encoded:
-        raise OSError(f"{output}: expected OpenCV to encode a PNG, got a failure")
-    output.write_bytes(content.tobytes())
+    write_picture(picture, output)
 
 
 def _tracks_of(table: MotTable, frame: int) -> Tracks:

@@ -6,15 +6,24 @@ take about twice as long (180 people at 1080p: 5 to 13 ms against 2 to 6); impor
 1.5 s. `Detections.to_supervision` is there for whoever wants their other pictures.
 """
 
+from faimtrack.drawing.event_panels import EventPanels
+from faimtrack.drawing.events import EVENT_COLOURS, EVENT_KINDS, EventBoxes, EventKind, draw_events
 from faimtrack.drawing.lettering import colour_of
 from faimtrack.drawing.overlay import TrackDrawer, draw_detections, draw_tracks
-from faimtrack.drawing.sheets import contact_sheet, side_by_side
+from faimtrack.drawing.sheets import contact_sheet, side_by_side, write_picture
 
 __all__ = [
+    "EVENT_COLOURS",
+    "EVENT_KINDS",
+    "EventBoxes",
+    "EventKind",
+    "EventPanels",
     "TrackDrawer",
     "colour_of",
     "contact_sheet",
     "draw_detections",
+    "draw_events",
     "draw_tracks",
     "side_by_side",
+    "write_picture",
 ]

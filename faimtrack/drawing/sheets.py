@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 import numpy as np
 
+from faimtrack.atomic import atomic_file
 from faimtrack.drawing.lettering import INK, PAPER, text_size, text_thickness
 from faimtrack.structures import Image
 
@@ -63,6 +65,28 @@ def contact_sheet(
         x = number % columns * (cell_width + gap)
         sheet[y : y + cell_height, x : x + tile.shape[1]] = tile
     return sheet
+
+
+def write_picture(image: Image, path: str | os.PathLike[str]) -> None:
+    """Write a PNG; it appears when it is whole.
+
+    Args:
+        image: `(H, W, 3)` uint8 RGB.
+        path: Where to; the name should end in ``.png``.
+
+    Raises:
+        ValueError: The suffix is another.
+        OSError: The file cannot be written; nothing is left behind.
+    """
+    import cv2
+
+    if not os.fspath(path).lower().endswith(".png"):
+        raise ValueError(f"{path}: expected a name that ends in .png")
+    encoded, content = cv2.imencode(".png", np.ascontiguousarray(image[..., ::-1]))
+    if not encoded:
+        raise OSError(f"{path}: expected OpenCV to encode a PNG, got a failure")
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(content.tobytes())
 
 
 def _with_title(image: Image, title: str) -> Image:

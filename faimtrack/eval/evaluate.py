@@ -50,11 +50,7 @@ def evaluate_sequence(
         by_class[class_id] = Scores.from_fields(trackeval_adapter.score(prepared), checked)
         removed += prepared.removed_row_count
         objects += prepared.ground_truth_row_count
-    if not objects:
-        raise ValueError(
-            f"{ground_truth.path}: expected ground truth that counts under the rules "
-            f"{rules.name} in frames {frames.start} to {frames.stop - 1}, got none"
-        )
+    refuse_nothing(objects, ground_truth, frames, rules)
     return SequenceScores(
         name=name or Path(ground_truth.path).stem,
         frames=frames,
@@ -126,6 +122,21 @@ def check_tables(ground_truth: MotTable, results: MotTable, frames: range) -> No
                 f"{table.path}, frame {frame}: expected id {row_id} once, got it "
                 f"{counts.max()} times"
             )
+
+
+def refuse_nothing(
+    object_count: int, ground_truth: MotTable, frames: range, rules: EvaluationRules
+) -> None:
+    """Refuse to score where there is no object.
+
+    Raises:
+        ValueError: There is none.
+    """
+    if not object_count:
+        raise ValueError(
+            f"{ground_truth.path}: expected ground truth that counts under the rules "
+            f"{rules.name} in frames {frames.start} to {frames.stop - 1}, got none"
+        )
 
 
 def _over_classes(scores: Sequence[Scores]) -> Scores:

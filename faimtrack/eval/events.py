@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faimtrack.eval.cross_check import trackeval_pairs
-from faimtrack.eval.evaluate import check_tables
+from faimtrack.eval.evaluate import check_tables, refuse_nothing
 from faimtrack.eval.matching_input import MatchingInput, matching_input
 from faimtrack.eval.rules import EvaluationRules
 from faimtrack.motfile import MotTable
@@ -26,12 +26,14 @@ class EventCounts:
         misses: Objects without a result: `CLR_FN`.
         false_alarms: Results without an object: `CLR_FP`.
         switches: Hits whose object had another id when it was last found: `IDSW`.
+        removed: Results on distractors, which count as nothing.
     """
 
     hits: int = 0
     misses: int = 0
     false_alarms: int = 0
     switches: int = 0
+    removed: int = 0
 
     def __add__(self, other: EventCounts) -> EventCounts:
         return EventCounts(
@@ -39,6 +41,7 @@ class EventCounts:
             misses=self.misses + other.misses,
             false_alarms=self.false_alarms + other.false_alarms,
             switches=self.switches + other.switches,
+            removed=self.removed + other.removed,
         )
 
 
@@ -72,6 +75,7 @@ class FrameEvents:
             misses=len(self.misses),
             false_alarms=len(self.false_alarms),
             switches=len(self.switches),
+            removed=len(self.removed),
         )
 
 
@@ -95,15 +99,18 @@ def find_events(
         One entry a frame, in order.
 
     Raises:
-        ValueError: A result lies outside `frames`, an id comes twice in a frame, or a class is
-            not one that the rules know.
+        ValueError: There is nothing to find in `frames`, a result lies outside them, an id comes
+            twice in a frame, or a class is not one that the rules know.
     """
     check_tables(ground_truth, results, frames)
     by_class = [
         _events_of_class(matching_input(ground_truth, results, frames, rules, class_id), results)
         for class_id in rules.class_ids or (None,)
     ]
-    return [_joined(parts) for parts in zip(*by_class, strict=True)]
+    events = [_joined(parts) for parts in zip(*by_class, strict=True)]
+    counts = total_counts(events)
+    refuse_nothing(counts.hits + counts.misses, ground_truth, frames, rules)
+    return events
 
 
 def total_counts(events: Iterable[FrameEvents]) -> EventCounts:
