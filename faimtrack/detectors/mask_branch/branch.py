@@ -5,7 +5,7 @@ It is a module of its own: a detector's outputs are the same with and without it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Generic, TypeVar
 
 import torch
@@ -38,7 +38,7 @@ from faimtrack.detectors.yolox.network import Yolox, YoloxOutput
 Features = TypeVar("Features")
 
 _LEVEL_STRIDES = {"p3": 8, "p4": 16, "p5": 32}
-_BOXES_AT_ONCE = 64  # for which masks are predicted: 64 MiB a convolution of 256 channels
+_BOXES_AT_ONCE = 64  # that are pooled for detecting: 64 MiB with 32 cells and 256 channels
 
 
 class MaskBranch(nn.Module, Generic[Features]):
@@ -74,6 +74,14 @@ class MaskBranch(nn.Module, Generic[Features]):
         Returns:
             `(sum of P, C, S, S)`, image after image.
         """
+        return self.pooled_from(self.maps(features), boxes)
+
+    def maps(self, features: Features) -> dict[str, Tensor]:
+        """What boxes are pooled from: a map `(N, C, h, w)` a level, the finest first."""
+        raise NotImplementedError
+
+    def pooled_from(self, maps: Mapping[str, Tensor], boxes: Sequence[Tensor]) -> Tensor:
+        """As `pooled`, of what `maps` gave."""
         raise NotImplementedError
 
     def predict(
@@ -90,16 +98,14 @@ class MaskBranch(nn.Module, Generic[Features]):
             For each image `(P, M, M)` float32: how probable it is that a cell of the grid over a
             box is the object.
         """
+        ids = torch.cat(list(class_ids)).split(_BOXES_AT_ONCE)
         with torch.no_grad():
-            logits = [
-                self.mask_head(some, ids).float()
-                for some, ids in zip(
-                    self.pooled(features, boxes).split(_BOXES_AT_ONCE),
-                    torch.cat(list(class_ids)).split(_BOXES_AT_ONCE),
-                    strict=True,
-                )
+            maps = self.maps(features)
+            masks = [
+                self.mask_head(self.pooled_from(maps, some), some_ids).float().sigmoid()
+                for some, some_ids in zip(_in_turns(boxes), ids, strict=True)
             ]
-            return list(torch.cat(logits).sigmoid().split([len(each) for each in boxes]))
+        return list(torch.cat(masks).split([len(each) for each in boxes]))
 
     def instance_features(self, features: Features, boxes: Sequence[Tensor]) -> list[Tensor]:
         """One vector a box: its instance features' mean over the box; without gradient.
@@ -112,8 +118,11 @@ class MaskBranch(nn.Module, Generic[Features]):
             `(P, C)` float32 for each image.
         """
         with torch.no_grad():
-            vectors = self.pooled(features, boxes).float().mean(dim=(2, 3))
-        return list(vectors.split([len(each) for each in boxes]))
+            maps = self.maps(features)
+            vectors = [
+                self.pooled_from(maps, some).float().mean(dim=(2, 3)) for some in _in_turns(boxes)
+            ]
+        return list(torch.cat(vectors).split([len(each) for each in boxes]))
 
     def _loss(
         self,
@@ -177,9 +186,12 @@ class YoloxMaskBranch(MaskBranch[YoloxOutput]):
         chosen = [maps[stride] for stride in self.pool.strides]
         return dict(zip(self.pool.strides, self.extraction(chosen), strict=True))
 
-    def pooled(self, features: YoloxOutput, boxes: Sequence[Tensor]) -> Tensor:
+    def maps(self, features: YoloxOutput) -> dict[str, Tensor]:
         """See `MaskBranch`."""
-        maps = {str(stride): each for stride, each in self.instance_maps(features).items()}
+        return {str(stride): each for stride, each in self.instance_maps(features).items()}
+
+    def pooled_from(self, maps: Mapping[str, Tensor], boxes: Sequence[Tensor]) -> Tensor:
+        """See `MaskBranch`."""
         pooled: Tensor = self.pool(maps, boxes)
         return pooled
 
@@ -236,10 +248,14 @@ class FasterRcnnMaskBranch(MaskBranch[Encoding]):
         super().__init__(config, extraction, len(network.class_names), pool)
         self._first_level = first_level
 
-    def pooled(self, features: Encoding, boxes: Sequence[Tensor]) -> Tensor:
+    def maps(self, features: Encoding) -> dict[str, Tensor]:
         """See `MaskBranch`."""
-        levels = dict(list(features.levels.items())[self._first_level :])
-        return self.extraction([self.pool(levels, boxes)])[0]
+        return dict(list(features.levels.items())[self._first_level :])
+
+    def pooled_from(self, maps: Mapping[str, Tensor], boxes: Sequence[Tensor]) -> Tensor:
+        """See `MaskBranch`."""
+        pooled: Tensor = self.extraction([self.pool(maps, boxes)])[0]
+        return pooled
 
     def loss(
         self,
@@ -278,6 +294,18 @@ def build_mask_branch(
     if isinstance(network, Yolox):
         return YoloxMaskBranch(config, network)
     return FasterRcnnMaskBranch(config, network)
+
+
+def _in_turns(boxes: Sequence[Tensor]) -> Iterator[list[Tensor]]:
+    """The boxes of all images, a bounded number at a time; none at all are one turn."""
+    counts = [len(each) for each in boxes]
+    starts = [sum(counts[:row]) for row in range(len(counts))]
+    for first in range(0, max(sum(counts), 1), _BOXES_AT_ONCE):
+        last = first + _BOXES_AT_ONCE
+        yield [
+            each[max(first - start, 0) : max(last - start, 0)]
+            for each, start in zip(boxes, starts, strict=True)
+        ]
 
 
 def _require_masks(
