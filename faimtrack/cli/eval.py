@@ -108,7 +108,7 @@ def evaluate(
     settings = EvaluationSettings(
         split=split,
         numbering=numbering,
-        rules=_rules(benchmark, classes, distractors),
+        rules=rules_of_options(benchmark, classes, distractors),
         allow_missing=allow_missing,
         cross_check=cross_check,
         jobs=jobs,
@@ -147,15 +147,16 @@ def _inputs(truth: Path | None, results: Path) -> Iterator[Path]:
             yield path
 
 
-def _rules(
+def rules_of_options(
     benchmark: str | None, classes: str | None, distractors: str | None
 ) -> EvaluationRules | None:
+    """What `--benchmark`, `--classes` and `--distractors` say; None if they say nothing."""
     if classes is None:
         if distractors is not None:
             raise ValueError("--distractors: expected with --classes, got it alone")
         return None if benchmark is None else benchmark_rules(benchmark)
     if benchmark is not None:
-        raise ValueError("eval: expected one of --benchmark and --classes, got both")
+        raise ValueError("expected one of --benchmark and --classes, got both")
     return class_rules(
         _numbers("--classes", classes),
         distractor_ids=_numbers("--distractors", distractors) if distractors else (),

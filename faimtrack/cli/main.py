@@ -42,6 +42,11 @@ _VERBS = {
         "faimtrack.cli.detect", "detect", "Find objects, and write them to track from later."
     ),
     "eval": _Verb("faimtrack.cli.eval", "evaluate", "Score tracks: HOTA, CLEAR and Identity."),
+    "compare-video": _Verb(
+        "faimtrack.cli.compare_video",
+        "compare_video",
+        "Show two results beside each other: hits, misses, false alarms, switches.",
+    ),
     "crowd": _Verb("faimtrack.cli.crowd", "crowd", "Make a synthetic crowd in MOT20 layout."),
     "trackers": _Verb(
         "faimtrack.cli.trackers", "trackers", "List trackers with every parameter and its meaning."

@@ -60,7 +60,7 @@ class EventPanels:
             raise ValueError(f"width: expected at least {_LEAST_WIDTH} pixels, got {width}")
         self._titles = tuple(titles)
         self._width = width
-        self._font_scale = min(1.2, max(0.32, 0.5 * width / 720))
+        self._font_scale = min(1.2, max(0.32, 0.43 * width / 720))
         self._line = 2 * text_size("0", self._font_scale)[1] + 4
         self._kinds = [
             kind
@@ -105,7 +105,7 @@ class EventPanels:
 
     def _lay_out(self, most: Counts) -> list[_Entry]:
         """Kinds from left to right, in as many lines as they need."""
-        gap = self._line // 2
+        gap = self._line // 3
         x, y = gap, self._line
         entries = []
         for kind in self._kinds:
@@ -113,7 +113,7 @@ class EventPanels:
             if x > gap and x + width > self._width - gap:
                 x, y = gap, y + self._line
             entries.append(_Entry(kind, x, y))
-            x += width + 2 * gap
+            x += width + self._line
         return entries
 
     @property
@@ -123,7 +123,7 @@ class EventPanels:
 
     def _head(self, title: str, counts: Counts, note: str) -> Image:
         head: Image = np.full((self._head_height, self._width, 3), _DARK_PAPER, np.uint8)
-        gap = self._line // 2
+        gap = self._line // 3
         room = self._width - 2 * gap - text_size(note, self._font_scale)[0] - gap
         self._write(head, _shortened(title, room, self._font_scale), gap, 0)
         self._write(head, note, self._width - gap - text_size(note, self._font_scale)[0], 0)

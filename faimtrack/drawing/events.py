@@ -8,7 +8,7 @@ Figure III has. Each kind has lines of its own besides.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal, TypeAlias, get_args
 
@@ -75,8 +75,11 @@ def draw_events(image: Image, marks: EventBoxes) -> Image:
     corners = on_pixels(marks.boxes)
     importance = np.array([_IMPORTANCE[kind] for kind in marks.kinds], dtype=np.int64)
     order = np.lexsort((corners[:, 3], importance)).tolist()
+    # What went wrong is to be seen at a glance, in a crowd of what is right.
+    bold = replace(style, line_width=style.line_width + 1)
     for row in order:
-        draw_event(drawn, corners[row].tolist(), marks.kinds[row], style)
+        kind = marks.kinds[row]
+        draw_event(drawn, corners[row].tolist(), kind, bold if kind in _FAULTS else style)
     for row in order:
         text = marks.switch_labels[row]
         if text:
@@ -125,7 +128,7 @@ def _struck_through(image: Image, corners: list[int], colour: Colour, style: Sty
 
 def _doubled(image: Image, corners: list[int], colour: Colour, style: Style) -> None:
     draw_box(image, corners, colour, True, style)
-    gap = 2 * style.line_width + 1
+    gap = style.line_width + 2
     left, top, right, bottom = corners
     outer = [left - gap, top - gap, right + gap, bottom + gap]
     draw_box(image, outer, colour, True, style)
@@ -140,6 +143,7 @@ _LINES: Mapping[EventKind, _Draw] = MappingProxyType(
         "not counted": _corners_only,
     }
 )
+_FAULTS = frozenset[EventKind]({"miss", "false alarm", "identity switch"})
 _IMPORTANCE: Mapping[EventKind, int] = MappingProxyType(
     {"not counted": 0, "hit": 1, "miss": 2, "false alarm": 3, "identity switch": 4}
 )
