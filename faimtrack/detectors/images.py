@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faimtrack.detectors.coco import COCO_CLASS_NAMES
+from faimtrack.detectors.config import Keep
 from faimtrack.detectors.session import Detector
 from faimtrack.structures import Detections, Frame, SourceInfo
 
@@ -20,8 +21,16 @@ _GPU_BATCH = 8
 class ImageDetector(Detector, Protocol):
     """A detector that remembers nothing from one frame to the next, and can be asked directly."""
 
-    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
-        """Detections of each frame."""
+    def detect(self, frames: Sequence[Frame], keep: Keep | None = None) -> list[Detections]:
+        """Detections of each frame.
+
+        Args:
+            frames: In any order, of any sizes.
+            keep: What to give besides boxes; None: what the configuration says.
+
+        Raises:
+            ValueError: The detector has no mask branch to give it.
+        """
         ...
 
 
@@ -69,6 +78,19 @@ def session_batch_size(wanted: int | None, *, on_gpu: bool, info: SourceInfo | N
         return wanted
     is_live = info is not None and info.frame_count is None
     return _GPU_BATCH if on_gpu and not is_live else 1
+
+
+def refuse_to_keep(keep: Keep | None, where: str | os.PathLike[str]) -> None:
+    """See that nothing is asked for that only a mask branch has, of a model in ONNX.
+
+    Raises:
+        ValueError: Something is.
+    """
+    if keep not in (None, "none"):
+        raise ValueError(
+            f"{os.fspath(where)}: keep: expected none, for a model in ONNX has no mask branch "
+            f"(the weights that it was made of may have one), got {keep}"
+        )
 
 
 def name_classes(

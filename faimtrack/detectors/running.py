@@ -72,12 +72,12 @@ def prepare(network: nn.Module, config: TorchConfig) -> nn.Module:
 class BatchRunner(Generic[Item, Answer]):
     """Runs a network on batches; where the GPU's memory is too small, on smaller ones."""
 
-    def __init__(self, run: Callable[[Sequence[Item]], Sequence[Answer]]) -> None:
-        """Call `run` with a batch; it gives an answer an item."""
+    def __init__(self, run: Callable[..., Sequence[Answer]]) -> None:
+        """Call `run` with a batch and what else is given; it gives an answer an item."""
         self._run = run
         self._fitting: int | None = None
 
-    def __call__(self, items: Sequence[Item], batch_size: int) -> list[Answer]:
+    def __call__(self, items: Sequence[Item], batch_size: int, *others: Any) -> list[Answer]:
         """Answers of all items, at most `batch_size` in one call.
 
         A batch that does not fit is halved, and so are those of later calls; the log says so.
@@ -90,7 +90,7 @@ class BatchRunner(Generic[Item, Answer]):
         while len(answers) < len(items):
             batch = items[len(answers) : len(answers) + size]
             try:
-                answers += self._run(batch)
+                answers += self._run(batch, *others)
                 continue
             except torch.OutOfMemoryError:
                 if len(batch) == 1:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from faimtrack.boxes import Boxes, clip_boxes
+from faimtrack.detectors.config import Keep
 from faimtrack.detectors.faster_rcnn.answers import BoxAnswer, Encoding
 from faimtrack.detectors.faster_rcnn.checkpoint import LoadedFasterRcnn, load_faster_rcnn
 from faimtrack.detectors.faster_rcnn.config import FasterRcnnConfig
@@ -21,6 +22,8 @@ from faimtrack.detectors.faster_rcnn.folding import fold_batch_norms
 from faimtrack.detectors.faster_rcnn.network import FasterRcnn
 from faimtrack.detectors.faster_rcnn.selection import select_detections
 from faimtrack.detectors.images import ImageSession, class_numbers, session_batch_size
+from faimtrack.detectors.mask_branch.branch import FasterRcnnMaskBranch
+from faimtrack.detectors.mask_branch.keeping import KeptBranch
 from faimtrack.detectors.running import BatchRunner, prepare
 from faimtrack.structures import Detections, Frame, SourceInfo
 from faimtrack.weights.files import Checkpoint, read_checkpoint
@@ -58,6 +61,7 @@ class FasterRcnnDetector:
         class_names: Sequence[str] | None = None,
         classes: Sequence[str] | None = None,
         keep_features: bool = False,
+        mask_branch: FasterRcnnMaskBranch | None = None,
         **parameters: Any,
     ) -> None:
         """Load a network.
@@ -71,15 +75,21 @@ class FasterRcnnDetector:
                 if there is one.
             classes: Which of them to keep; None keeps all.
             keep_features: Whether to keep each frame's features until the frame is released.
+            mask_branch: The network's, where `weights` is no file; it is moved and used as it is.
+                None takes the file's, if the configuration says that anything of it is kept.
             parameters: Single parameters by name, over those in `config`.
 
         Raises:
-            ValueError: The file holds no Faster R-CNN, a class name is unknown, or the device is
-                not there.
+            ValueError: The file holds no Faster R-CNN, a class name is unknown, the device is
+                not there, or there is no mask branch to keep anything of.
             OSError: The file cannot be read.
         """
         self.config = config = replace(config or FasterRcnnConfig(), **parameters)
+        if isinstance(weights, (str, os.PathLike)):
+            weights = read_checkpoint(weights)
+        checkpoint = weights if isinstance(weights, Checkpoint) else None
         network = _network_of(weights, class_names or config.class_names)
+        self._kept = KeptBranch(checkpoint, network, config, mask_branch)
         self.class_names = network.class_names
         kept = class_numbers(classes, self.class_names)
         self._kept_classes = np.arange(len(self.class_names)) if kept is None else kept
@@ -95,24 +105,30 @@ class FasterRcnnDetector:
             self.network.backbone.compile()
         self._on_gpu = self.network.output_of_class.device.type != "cpu"
         self._kept_outputs = self.network.output_of_class[torch.from_numpy(self._kept_classes)]
-        self._run = BatchRunner(self._detect_batch)
+        self._run: BatchRunner[Frame, Detections] = BatchRunner(self._detect_batch)
 
     def open(self, info: SourceInfo) -> ImageSession:
         """Begin a sequence; nothing is remembered from one to the next."""
         return ImageSession(self, self._frames_a_call(info))
 
-    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+    def detect(self, frames: Sequence[Frame], keep: Keep | None = None) -> list[Detections]:
         """Detections of each frame, the highest score first.
 
         Frames of different sizes never share a call: padding one to the other's size would
         change its answer.
 
+        Args:
+            frames: Of any sizes.
+            keep: What to give besides boxes, which are the same with each: nothing, or what the
+                configuration said; None: what it said.
+
         Raises:
-            ValueError: A frame's image cannot be decoded, or the network gives no finite number.
+            ValueError: A frame's image cannot be decoded, the network gives no finite number, or
+                the detector was not made to keep what is asked for.
             OSError: A frame's image cannot be read.
             MemoryError: The GPU's memory is too small for one frame.
         """
-        return self._run(frames, self._frames_a_call(None))
+        return self._run(frames, self._frames_a_call(None), self._kept.resolve(keep))
 
     def regress(
         self, frame: Frame, boxes: Boxes, class_ids: NDArray[np.int64] | None = None
@@ -156,13 +172,13 @@ class FasterRcnnDetector:
             wanted = 1  # the features of one MOT20 frame are 180 MB
         return session_batch_size(wanted, on_gpu=self._on_gpu, info=info)
 
-    def _detect_batch(self, frames: Sequence[Frame]) -> list[Detections]:
+    def _detect_batch(self, frames: Sequence[Frame], keep: Keep) -> list[Detections]:
         found: list[Detections] = []
         for _, alike in groupby(frames, key=lambda frame: frame.image.shape):
-            found += self._detect_alike(list(alike))
+            found += self._detect_alike(list(alike), keep)
         return found
 
-    def _detect_alike(self, frames: Sequence[Frame]) -> list[Detections]:
+    def _detect_alike(self, frames: Sequence[Frame], keep: Keep) -> list[Detections]:
         with torch.inference_mode():
             encoding = self._encode(frames)
             proposals = self.network.propose(encoding, self.config)
@@ -171,7 +187,9 @@ class FasterRcnnDetector:
         if self.keep_features:
             for row, frame in enumerate(frames):
                 frame.features = FrameFeatures(self, encoding.one(row))
-        return found
+        # Images of one size are scaled alike.
+        boxes = [each.boxes / _pixels_of_image(encoding) for each in found]
+        return self._kept.add(keep, found, encoding, boxes, encoding.image_sizes)
 
     def _read(self, answer: BoxAnswer, encoding: Encoding, row: int) -> Detections:
         boxes, scores, columns = select_detections(
@@ -230,11 +248,8 @@ class FasterRcnnDetector:
 
 
 def _network_of(
-    weights: str | os.PathLike[str] | Checkpoint | LoadedFasterRcnn | FasterRcnn,
-    class_names: Sequence[str] | None,
+    weights: Checkpoint | LoadedFasterRcnn | FasterRcnn, class_names: Sequence[str] | None
 ) -> FasterRcnn:
-    if isinstance(weights, (str, os.PathLike)):
-        weights = read_checkpoint(weights)
     if isinstance(weights, Checkpoint):
         weights = load_faster_rcnn(weights, class_names=class_names)
     elif class_names is not None:

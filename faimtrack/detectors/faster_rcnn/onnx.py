@@ -11,9 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faimtrack.boxes import clip_boxes
+from faimtrack.detectors.config import Keep
 from faimtrack.detectors.faster_rcnn.config import FasterRcnnOnnxConfig
 from faimtrack.detectors.faster_rcnn.sizes import scaled_size
-from faimtrack.detectors.images import ImageSession, class_numbers, name_classes
+from faimtrack.detectors.images import (
+    ImageSession,
+    class_numbers,
+    name_classes,
+    refuse_to_keep,
+)
 from faimtrack.detectors.nms import suppress_overlaps
 from faimtrack.detectors.onnx_properties import told_list, told_pair
 from faimtrack.detectors.providers import providers_of
@@ -62,6 +68,7 @@ class FasterRcnnOnnxDetector:
             model = OnnxModel(model, providers=providers_of(config.device))
         self.model = model
         told, path = model.metadata, model.path
+        refuse_to_keep(config.keep, path)
         if not told.get("architecture", "").startswith("faster-rcnn"):
             raise ValueError(f"{path}: expected a Faster R-CNN of faimtrack, got another model")
         own = told_list(told, "class_names", str, path)
@@ -75,13 +82,19 @@ class FasterRcnnOnnxDetector:
         """Begin a sequence; nothing is remembered from one to the next."""
         return ImageSession(self, 1)
 
-    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+    def detect(self, frames: Sequence[Frame], keep: Keep | None = None) -> list[Detections]:
         """Detections of each frame, the highest score first.
 
+        Args:
+            frames: Of any sizes.
+            keep: Nothing can be given besides boxes, for a model in ONNX has no mask branch.
+
         Raises:
-            ValueError: A frame's image cannot be decoded, or the network gives no finite number.
+            ValueError: A frame's image cannot be decoded, the network gives no finite number, or
+                something is to be kept.
             OSError: A frame's image cannot be read.
         """
+        refuse_to_keep(keep, self.model.path)
         return [self._detect(frame.image) for frame in frames]
 
     def _detect(self, image: Image) -> Detections:

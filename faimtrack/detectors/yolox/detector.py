@@ -11,7 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from faimtrack.detectors.config import Keep
 from faimtrack.detectors.images import ImageSession, class_numbers, session_batch_size
+from faimtrack.detectors.mask_branch.branch import YoloxMaskBranch
+from faimtrack.detectors.mask_branch.keeping import KeptBranch
 from faimtrack.detectors.running import BatchRunner, input_like, prepare
 from faimtrack.detectors.yolox.checkpoint import LoadedYolox, load_yolox
 from faimtrack.detectors.yolox.config import YoloxConfig
@@ -40,6 +43,7 @@ class YoloxDetector:
         *,
         class_names: Sequence[str] | None = None,
         classes: Sequence[str] | None = None,
+        mask_branch: YoloxMaskBranch | None = None,
         **parameters: Any,
     ) -> None:
         """Load a network.
@@ -51,16 +55,19 @@ class YoloxDetector:
             class_names: Names of the network's classes; None takes those in the file, else COCO's
                 if there are 80, and `person` if there is one.
             classes: Which of them to keep; None keeps all.
+            mask_branch: The network's, where `weights` is no file; it is moved and used as it is.
+                None takes the file's, if the configuration says that anything of it is kept.
             parameters: Single parameters by name, over those in `config`.
 
         Raises:
-            ValueError: The file holds no YOLOX, a class name is unknown, or the device is not
-                there.
+            ValueError: The file holds no YOLOX, a class name is unknown, the device is not
+                there, or there is no mask branch to keep anything of.
             OSError: The file cannot be read.
         """
         self.config = config = replace(config or YoloxConfig(), **parameters)
         if isinstance(weights, (str, os.PathLike)):
             weights = read_checkpoint(weights)
+        checkpoint = weights if isinstance(weights, Checkpoint) else None
         loaded = load_yolox(weights) if isinstance(weights, Checkpoint) else weights
         self.class_names = loaded.name_classes(class_names or config.class_names)
         self._kept_classes = class_numbers(classes, self.class_names)
@@ -78,28 +85,35 @@ class YoloxDetector:
             if config.input_convention == "auto"
             else config.input_convention
         )
+        self._kept = KeptBranch(checkpoint, loaded.network, config, mask_branch)
         self.network = prepare(fold_batch_norm(loaded.network), config)
         self._on_gpu = next(self.network.parameters()).device.type != "cpu"
-        self._run = BatchRunner(self._detect_batch)
+        self._run: BatchRunner[Frame, Detections] = BatchRunner(self._detect_batch)
 
     def open(self, info: SourceInfo) -> ImageSession:
         """Begin a sequence; nothing is remembered from one to the next."""
         return ImageSession(self, self._frames_a_call(info))
 
-    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+    def detect(self, frames: Sequence[Frame], keep: Keep | None = None) -> list[Detections]:
         """Detections of each frame, the highest score first.
 
+        Args:
+            frames: Of any sizes.
+            keep: What to give besides boxes, which are the same with each: nothing, or what the
+                configuration said; None: what it said.
+
         Raises:
-            ValueError: A frame's image cannot be decoded, or the network gives no finite number.
+            ValueError: A frame's image cannot be decoded, the network gives no finite number, or
+                the detector was not made to keep what is asked for.
             OSError: A frame's image cannot be read.
             MemoryError: The GPU's memory is too small for one frame.
         """
-        return self._run(frames, self._frames_a_call(None))
+        return self._run(frames, self._frames_a_call(None), self._kept.resolve(keep))
 
     def _frames_a_call(self, info: SourceInfo | None) -> int:
         return session_batch_size(self.config.batch_size, on_gpu=self._on_gpu, info=info)
 
-    def _detect_batch(self, frames: Sequence[Frame]) -> list[Detections]:
+    def _detect_batch(self, frames: Sequence[Frame], keep: Keep) -> list[Detections]:
         images = [frame.image for frame in frames]
         batch = np.empty((len(images), 3, *self.input_size), np.float32)
         ratios = [
@@ -107,8 +121,12 @@ class YoloxDetector:
             for image, out in zip(images, batch, strict=True)
         ]
         with torch.inference_mode():
-            rows = self.network(input_like(self.network, batch)).rows().cpu().numpy()
-        return list(map(self._read, rows, ratios, images))
+            output = self.network(input_like(self.network, batch))
+            rows = output.rows().cpu().numpy()
+        found = list(map(self._read, rows, ratios, images))
+        boxes = [each.boxes * ratio for each, ratio in zip(found, ratios, strict=True)]
+        sizes = [(image.shape[0], image.shape[1]) for image in images]
+        return self._kept.add(keep, found, output, boxes, sizes)
 
     def _read(self, rows: NDArray[np.float32], ratio: float, image: Image) -> Detections:
         return read_rows(

@@ -11,10 +11,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from faimtrack.detectors.config import Keep
 from faimtrack.detectors.images import (
     ImageSession,
     class_numbers,
     name_classes,
+    refuse_to_keep,
     session_batch_size,
 )
 from faimtrack.detectors.providers import providers_of
@@ -70,6 +72,7 @@ class YoloxOnnxDetector:
             if isinstance(model, OnnxModel)
             else OnnxModel(model, providers=providers_of(self.config.device))
         )
+        refuse_to_keep(self.config.keep, self.model.path)
         self._told = told = read_yolox_metadata(self.model.metadata, self.model.path)
         self._suppresses = told is not None and told.score_threshold is not None
         if told is not None and self._suppresses:
@@ -92,13 +95,19 @@ class YoloxOnnxDetector:
         """Begin a sequence; nothing is remembered from one to the next."""
         return ImageSession(self, self._frames_a_call(info))
 
-    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+    def detect(self, frames: Sequence[Frame], keep: Keep | None = None) -> list[Detections]:
         """Detections of each frame, the highest score first.
 
+        Args:
+            frames: Of any sizes.
+            keep: Nothing can be given besides boxes, for a model in ONNX has no mask branch.
+
         Raises:
-            ValueError: A frame's image cannot be decoded, or the network gives no finite number.
+            ValueError: A frame's image cannot be decoded, the network gives no finite number, or
+                something is to be kept.
             OSError: A frame's image cannot be read.
         """
+        refuse_to_keep(keep, self.model.path)
         found: list[Detections] = []
         step = self._frames_a_call(None)
         for start in range(0, len(frames), step):
