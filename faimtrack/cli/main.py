@@ -47,6 +47,11 @@ _VERBS = {
         "compare_video",
         "Show two results beside each other: hits, misses, false alarms, switches.",
     ),
+    "train": _Verb(
+        "faimtrack.cli.train",
+        "train",
+        "Train a detector, with or without masks, as a recipe says.",
+    ),
     "crowd": _Verb("faimtrack.cli.crowd", "crowd", "Make a synthetic crowd in MOT20 layout."),
     "trackers": _Verb(
         "faimtrack.cli.trackers", "trackers", "List trackers with every parameter and its meaning."

@@ -11,7 +11,7 @@ from typing import Any
 
 from faimtrack.config import PresetConfig
 from faimtrack.detectors.config import DetectorConfig
-from faimtrack.detectors.families import config_class_of
+from faimtrack.detectors.families import config_class_of, config_class_of_family
 from faimtrack.motfile import Numbering, SplitName
 from faimtrack.recipes.values import (
     build_config,
@@ -24,6 +24,11 @@ from faimtrack.recipes.yaml_files import merged, read_recipe_tree
 from faimtrack.trackers import tracker_entry, tracker_names
 
 DEFAULT_TRACKER = "bytetrack"
+TRAINING_BLOCKS = (
+    "network", "losses", "assignment", "data", "augmentation", "schedule", "validation",
+    "mask_branch",
+)  # fmt: skip
+"""What a recipe says about training its detector; tracking passes over it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +101,8 @@ def resolve_recipe(
     stands.
 
     Args:
-        recipe: A YAML file or the name of a shipped recipe.
+        recipe: A YAML file or the name of a shipped recipe; what it says about training is not
+            looked at.
         tracker: Name of a tracker; another one than the recipe's starts from its own defaults.
         detector: Name or file of a detector's weights; which settings it has depends on them.
         settings: Values of `RunSettings`; those that are None are left alone.
@@ -108,6 +114,8 @@ def resolve_recipe(
     """
     tree: dict[str, Any] = {} if recipe is None else read_recipe_tree(recipe)
     where = "" if recipe is None else f"{os.fspath(recipe)}: "
+    network = tree.get("network")
+    tree = {block: content for block, content in tree.items() if block not in TRAINING_BLOCKS}
     for block in ("tracker", "detector"):
         if tree.get(block) is None:
             tree[block] = {}
@@ -129,7 +137,7 @@ def resolve_recipe(
     weights = tree["detector"].get("weights")
     schema = _Schema(
         tracker_entry(name).config_class,
-        config_class_of(weights if isinstance(weights, str) else None),
+        _detector_config(weights if isinstance(weights, str) else None, network),
     )
     values = schema.from_tree(where, tree)
     for key, value in (settings or {}).items():
@@ -139,6 +147,14 @@ def resolve_recipe(
         key = schema.find(_key(text))
         values[key] = parse_text(key, text.partition("=")[2].strip(), schema.types[key])
     return schema.build(name, values)
+
+
+def _detector_config(weights: str | None, network: Any) -> type[DetectorConfig]:
+    """The configuration of the weights; without any, of the network that would be trained."""
+    name = network.get("name") if isinstance(network, dict) else None
+    if weights is None and isinstance(name, str):
+        return config_class_of_family("faster-rcnn" if name.startswith("faster") else "yolox")
+    return config_class_of(weights)
 
 
 def _last(overrides: Sequence[str], keys: set[str]) -> str | None:

@@ -92,7 +92,9 @@ class StepBatch:
 class SampleSource(Protocol):
     """Makes the training images, as pure functions of its arguments."""
 
-    image_count: int
+    @property
+    def image_count(self) -> int:
+        """Images of an epoch."""
 
     def sample(self, step: int, epoch: int, index: int) -> TrainingSample:
         """Image `index` as `epoch` and the size of `step` change it."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from faimtrack.config import PresetConfig, parameter
+from faimtrack.datasets.half_split import HalfSplitConfig
 from faimtrack.detectors.faster_rcnn.config import FasterRcnnTrainingConfig
 from faimtrack.motfile import SplitName
 
@@ -153,16 +154,10 @@ class FasterRcnnNetworkConfig(NetworkConfig, FasterRcnnTrainingConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataConfig(PresetConfig):
+class DataConfig(HalfSplitConfig):
     """What is learnt from."""
 
     split: SplitName = parameter("train-half", "Which part of each sequence.")
-    classes: tuple[str, ...] = parameter(
-        ("person",), "What is learnt; MOTChallenge's pedestrians are called person."
-    )
-    lowest_visibility: float = parameter(
-        0.0, "People of whom less is to be seen are left out.", low=0.0, high=1.0
-    )
     crowd_human: bool = parameter(
         False, "Add CrowdHuman's pictures (--crowd-human says where they are)."
     )

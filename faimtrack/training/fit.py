@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 
 from faimtrack.training.batches import BatchPlan, SampleSource, make_loader
 from faimtrack.training.checkpoints import PlainCheckpointIO, StepCheckpoints
-from faimtrack.training.learners import Learner
+from faimtrack.training.learners.learner import Learner
 from faimtrack.training.module import DetectorModule
 from faimtrack.training.schedule import Schedule
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from faimtrack.training.averaging import WeightAverage
 from faimtrack.training.batches import StepBatch, TrainingBatch
-from faimtrack.training.learners import Answer, Learner
+from faimtrack.training.learners.learner import Answer, Learner
 from faimtrack.training.randomness import random_key
 from faimtrack.training.schedule import Schedule
 

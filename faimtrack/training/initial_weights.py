@@ -1,0 +1,138 @@
+"""Weights to start from: all that fits is taken, and what is not is said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from faimtrack.detectors.coco import COCO_CLASS_NAMES
+from faimtrack.weights.files import Checkpoint
+
+_COCO_OUTPUTS = 90  # torchvision's, of which ten mean nothing; person is the first
+_BACKGROUND = "(background)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TakenWeights:
+    """What was taken from a file.
+
+    Attributes:
+        taken: Tensors of the network that have the file's values.
+        class_rows: Tensors of which only the rows of the network's classes were taken.
+        missing: Tensors of the network that keep their random values.
+        unused: Tensors of the file that the network has no place for.
+    """
+
+    taken: int
+    class_rows: tuple[str, ...]
+    missing: tuple[str, ...]
+    unused: tuple[str, ...]
+
+    def sentence(self) -> str:
+        """All of it in a line for people."""
+        parts = [f"{self.taken} tensors taken"]
+        if self.class_rows:
+            parts.append(f"of {len(self.class_rows)} of them only the rows of its classes")
+        if self.missing:
+            parts.append(f"random: {_few(self.missing)}")
+        if self.unused:
+            parts.append(f"left aside: {_few(self.unused)}")
+        return "; ".join(parts)
+
+
+def take_weights(
+    network: nn.Module, checkpoint: Checkpoint, class_names: Sequence[str]
+) -> TakenWeights:
+    """Give a network what fits of a file's tensors.
+
+    A network of fewer classes takes their rows out of a larger one's: one that learns people
+    starts with what COCO's weights know of people.
+
+    Args:
+        network: A `Yolox` or `FasterRcnn`.
+        checkpoint: Whose tensors; those of a bare ResNet are taken for the backbone.
+        class_names: What the network's classes are.
+
+    Raises:
+        ValueError: Hardly anything fits: it is another network's.
+    """
+    own = network.state_dict()
+    tensors = _with_backbone_prefix(checkpoint.tensors, own)
+    taken: dict[str, Tensor] = {}
+    class_rows = []
+    for key, wanted in own.items():
+        given = tensors.get(key)
+        if given is None:
+            continue
+        if given.shape != wanted.shape:
+            names = _source_names(key, given, checkpoint)
+            given = _rows(key, given, wanted, names, class_names)
+            if given is None:
+                continue
+            class_rows.append(key)
+        taken[key] = given
+    weights = [key for key in own if "num_batches_tracked" not in key]
+    missing = tuple(key for key in weights if key not in taken)
+    if len(missing) > len(weights) // 2:
+        is_folded = any(key.endswith("conv.bias") for key in tensors) and not any(
+            ".bn." in key for key in tensors
+        )
+        hint = "; its batch norms are folded, and what learns needs them" if is_folded else ""
+        raise ValueError(
+            f"{checkpoint.path}: expected weights that the network can start from, got some that "
+            f"fit {len(weights) - len(missing)} of its {len(weights)} tensors{hint}"
+        )
+    network.load_state_dict({**own, **taken})
+    unused = tuple(key for key in tensors if key not in own)
+    return TakenWeights(
+        taken=len(taken), class_rows=tuple(class_rows), missing=missing, unused=unused
+    )
+
+
+def _with_backbone_prefix(
+    tensors: Mapping[str, Tensor], own: Mapping[str, Tensor]
+) -> Mapping[str, Tensor]:
+    if not any(key in own for key in tensors):
+        prefixed = {f"backbone.body.{key}": value for key, value in tensors.items()}
+        if any(key in own for key in prefixed):
+            return prefixed
+    return tensors
+
+
+def _source_names(key: str, given: Tensor, checkpoint: Checkpoint) -> tuple[str, ...]:
+    """What the rows of a tensor of the file are about; empty if nobody knows."""
+    has_background = key.startswith("roi_heads.")
+    outputs = given.shape[0] // (4 if "bbox_pred" in key else 1) - has_background
+    names: tuple[str, ...] = ()
+    if checkpoint.metadata is not None and checkpoint.metadata.classes:
+        names = checkpoint.metadata.classes
+    elif outputs == len(COCO_CLASS_NAMES):
+        names = COCO_CLASS_NAMES
+    elif outputs == _COCO_OUTPUTS:
+        names = (COCO_CLASS_NAMES[0], *("" for _ in range(_COCO_OUTPUTS - 1)))
+    if len(names) != outputs:
+        return ()
+    return (_BACKGROUND, *names) if has_background else names
+
+
+def _rows(
+    key: str, given: Tensor, wanted: Tensor, names: Sequence[str], class_names: Sequence[str]
+) -> Tensor | None:
+    """The rows of the network's classes; None if they are not there."""
+    if "cls_preds" not in key and "box_predictor" not in key:
+        return None
+    kept = [_BACKGROUND, *class_names] if key.startswith("roi_heads.") else list(class_names)
+    if given.shape[1:] != wanted.shape[1:] or not all(name in names for name in kept):
+        return None
+    each = 4 if "bbox_pred" in key else 1
+    rows = torch.cat([torch.arange(each) + each * names.index(name) for name in kept])
+    chosen = given[rows]
+    return chosen if chosen.shape == wanted.shape else None
+
+
+def _few(keys: Sequence[str]) -> str:
+    more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
+    return ", ".join(keys[:3]) + more

@@ -1,0 +1,163 @@
+"""What a training run needs before its first step, and what tells it from other runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from faimtrack.detectors.families import detector_file
+from faimtrack.detectors.yolox.checkpoint import guess_input_convention
+from faimtrack.masks.places import mask_file
+from faimtrack.motfile import find_sequences
+from faimtrack.provenance import file_sha256
+from faimtrack.training.initial_weights import take_weights
+from faimtrack.training.learners.build import build_learner
+from faimtrack.training.learners.learner import Learner
+from faimtrack.training.recipe import TrainingRecipe
+from faimtrack.training.samples import AugmentedSamples, DataPlaces, input_size, open_images
+from faimtrack.training.schedule import Schedule
+from faimtrack.weights import weights_sha256
+from faimtrack.weights.files import Checkpoint, read_checkpoint
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A training that could begin.
+
+    Attributes:
+        recipe: What it does.
+        places: Where its data lie.
+        learner: With its initial weights.
+        samples: What it learns from.
+        schedule: What holds at each step.
+        inputs: SHA-256 of each file of data by its role, but for images.
+        weights: SHA-256 of the initial weights; empty for random ones.
+        remarks: Lines for people.
+    """
+
+    recipe: TrainingRecipe
+    places: DataPlaces
+    learner: Learner
+    samples: AugmentedSamples
+    schedule: Schedule
+    inputs: Mapping[str, str]
+    weights: Mapping[str, str]
+    remarks: tuple[str, ...]
+
+    def identity(self) -> dict[str, Any]:
+        """What a checkpoint must have been made with, by dotted name."""
+        hashed = {f"input {name}": value for name, value in self.inputs.items()}
+        weights = {f"weights {name}": value for name, value in self.weights.items()}
+        return {**_flat(self.recipe.tree()), **hashed, **weights}
+
+
+def prepare_training(
+    recipe: TrainingRecipe, places: DataPlaces, *, need_initial_weights: bool = True
+) -> Prepared:
+    """Open the data and build what learns.
+
+    Args:
+        recipe: What to do.
+        places: Where the data lie.
+        need_initial_weights: Whether initial weights that are not on this machine are an error;
+            else random ones take their place, and a remark says so.
+
+    Raises:
+        ValueError: Data or weights do not fit.
+        OSError: A file is missing or cannot be read.
+    """
+    images = open_images(recipe, places)
+    schedule = Schedule(config=recipe.schedule, image_count=len(images))
+    remarks = [
+        f"{len(images)} images, {schedule.steps_per_epoch} steps an epoch, "
+        f"{schedule.total_steps} in all"
+    ]
+    checkpoint = _initial_checkpoint(recipe, remarks, is_needed=need_initial_weights)
+    convention: Any = "current"
+    if checkpoint is not None:
+        said = {} if checkpoint.metadata is None else checkpoint.metadata.settings
+        guessed = guess_input_convention(checkpoint.tensors)
+        convention = said.get("input_convention") or guessed or "current"
+    learner = build_learner(recipe, images.class_names, input_convention=convention)
+    weights = {}
+    if checkpoint is not None:
+        taken = take_weights(learner.network, checkpoint, images.class_names)
+        remarks.append(f"{checkpoint.path.name}: {taken.sentence()}")
+        weights["initial"] = weights_sha256(checkpoint.path)
+    samples = AugmentedSamples(
+        images=images,
+        config=recipe.augmentation,
+        schedule=schedule,
+        base_size=input_size(recipe),
+    )
+    return Prepared(
+        recipe=recipe,
+        places=places,
+        learner=learner,
+        samples=samples,
+        schedule=schedule,
+        inputs=data_hashes(recipe, places),
+        weights=weights,
+        remarks=tuple(remarks),
+    )
+
+
+def data_hashes(recipe: TrainingRecipe, places: DataPlaces) -> dict[str, str]:
+    """SHA-256 of ground truth and masks; the images themselves are too many.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
+    hashes = {}
+    branch = recipe.mask_branch
+    for folder in find_sequences(places.data):
+        files = {"gt": folder / "gt" / "gt.txt", "seqinfo": folder / "seqinfo.ini"}
+        if branch is not None:
+            files["masks"] = mask_file(folder, branch.source, places.masks_root)
+        for role, path in files.items():
+            if path.is_file():
+                hashes[f"{folder.name} {role}"] = file_sha256(path)
+    if places.crowd_human is not None:
+        for path in sorted(places.crowd_human.glob("*.odgt")):
+            hashes[f"CrowdHuman {path.name}"] = file_sha256(path)
+    return hashes
+
+
+def _initial_checkpoint(
+    recipe: TrainingRecipe, remarks: list[str], *, is_needed: bool
+) -> Checkpoint | None:
+    weights = recipe.network.initial_weights
+    if weights is None:
+        remarks.append("random initial weights")
+        return None
+    try:
+        return read_checkpoint(detector_file(weights))
+    except FileNotFoundError as error:
+        if is_needed:
+            raise
+        remarks.append(f"random weights in place of the initial ones: {error}")
+        return None
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """The most memory that was in use: of the GPU, else of this process."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    import resource
+    import sys
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

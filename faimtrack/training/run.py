@@ -1,0 +1,199 @@
+"""A training run from recipe to files: `train` is what `faimtrack train` does."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from torch import Tensor
+
+from faimtrack.atomic import atomic_file
+from faimtrack.provenance import Provenance, write_provenance
+from faimtrack.training.checkpoints import checkpoints, step_of
+from faimtrack.training.fit import Machines, fit
+from faimtrack.training.learners.learner import Learner, file_tensors
+from faimtrack.training.logs import RunLog, StepLog
+from faimtrack.training.prepare import Prepared, prepare_training
+from faimtrack.training.progress import Progress, Report, no_report
+from faimtrack.training.recipe import TrainingRecipe
+from faimtrack.training.samples import DataPlaces
+from faimtrack.weights.files import write_weights
+
+Existing = Literal["refuse", "resume", "overwrite"]
+WEIGHTS, BEST, CHECKPOINTS, RECIPE = (
+    "weights.safetensors", "best.safetensors", "checkpoints", "recipe.yaml",
+)  # fmt: skip
+_OURS = (
+    WEIGHTS, BEST, CHECKPOINTS, RECIPE, "metrics.csv", "tensorboard", "pictures", "validation",
+    f"{WEIGHTS}.json", f"{BEST}.json",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRun:
+    """What to train, on what, and where to.
+
+    Attributes:
+        recipe: What to do.
+        places: Where the data lie.
+        output: The folder of the run.
+        machines: Where it runs.
+        existing: What to do with a run that is in the folder.
+        max_steps: Stop after so many steps of the schedule; None does them all.
+    """
+
+    recipe: TrainingRecipe
+    places: DataPlaces
+    output: Path
+    machines: Machines = field(default_factory=Machines)
+    existing: Existing = "refuse"
+    max_steps: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingResult:
+    """How a run ended.
+
+    Attributes:
+        step: Steps done.
+        total: Steps of the schedule; more than `step` if it was told to stop before.
+        weights: The file of weights.
+        best: The best ones by validation; None if it never took place.
+    """
+
+    step: int
+    total: int
+    weights: Path
+    best: Path | None
+
+
+def train(run: TrainingRun, report: Report = no_report) -> TrainingResult:
+    """Train a detector.
+
+    The folder gets `weights.safetensors` and, by validation, `best.safetensors`, each with a
+    sidecar; `checkpoints/`, `metrics.csv`, `tensorboard/`, `pictures/` and `recipe.yaml`.
+
+    Args:
+        run: What to do.
+        report: Called after each step.
+
+    Raises:
+        FileExistsError: There is a run in the folder, and nothing says what to do with it.
+        ValueError: Data or weights do not fit, a loss is not finite, or the checkpoint is of
+            another training.
+        OSError: A file is missing or cannot be written; checkpoints that were there stay.
+    """
+    resume_from = _resume_from(run)
+    prepared = prepare_training(run.recipe, run.places)
+    start = 0 if resume_from is None else step_of(resume_from)
+    total = prepared.schedule.total_steps
+    last = min(total, run.max_steps or total)
+    for remark in prepared.remarks:
+        report(Progress(step=start, total=last, remark=remark))
+    is_first = is_first_process()
+    if is_first:
+        _start_folder(run)
+    log = RunLog(run.output, _columns(prepared.learner), from_step=start) if is_first else None
+    callbacks: list[Any] = [
+        StepLog(log, report, every=prepared.schedule.config.log_every, total=last)
+    ]
+    try:
+        module = fit(
+            prepared.learner,
+            prepared.samples,
+            prepared.schedule,
+            run.output / CHECKPOINTS,
+            machines=run.machines,
+            max_steps=run.max_steps,
+            resume_from=resume_from,
+            callbacks=callbacks,
+            identity=prepared.identity(),
+        )
+    finally:
+        if log is not None:
+            log.close()
+    weights = run.output / WEIGHTS
+    if is_first:
+        save_weights(weights, prepared, module.kept_tensors(), step=last)
+    best = run.output / BEST
+    return TrainingResult(
+        step=last, total=total, weights=weights, best=best if best.is_file() else None
+    )
+
+
+def save_weights(
+    path: Path, prepared: Prepared, tensors: Mapping[str, Tensor], *, step: int
+) -> None:
+    """Write weights as users load them, and their sidecar.
+
+    Raises:
+        OSError: They cannot be written.
+    """
+    recipe = prepared.recipe
+    metadata = prepared.learner.metadata(
+        recipe=recipe.network.name, data=prepared.places.data.name
+    )
+    write_weights(path, file_tensors(tensors), metadata)
+    record = Provenance(
+        kind="weights",
+        configuration=recipe.tree(),
+        inputs=dict(prepared.inputs),
+        weights=dict(prepared.weights),
+        seed=recipe.schedule.seed,
+        split=recipe.data.split,
+        contents={"step": step},
+    )
+    write_provenance(path, record)
+
+
+def is_first_process() -> bool:
+    """Whether this process is the one that writes files, also before they have found together."""
+    from lightning.pytorch.utilities import rank_zero_only
+
+    return getattr(rank_zero_only, "rank", 0) in (0, None)
+
+
+def _columns(learner: Learner) -> tuple[str, ...]:
+    logged = ("epoch", "learning_rate", "images_per_s", "loss")
+    return (*logged, *learner.loss_names, *learner.number_names)
+
+
+def _resume_from(run: TrainingRun) -> Path | None:
+    """The checkpoint to go on from; None to start at the beginning.
+
+    Raises:
+        FileExistsError: There is a run already.
+        NotADirectoryError: There is a file.
+    """
+    output = run.output
+    if output.exists() and not output.is_dir():
+        raise NotADirectoryError(f"{output}: expected a folder for the run, got a file")
+    there = [name for name in _OURS if (output / name).exists()]
+    if there and run.existing == "refuse":
+        raise FileExistsError(
+            f"{output}: there is a run already ({', '.join(there[:3])}); --resume goes on with "
+            "it, --overwrite starts it anew"
+        )
+    if run.existing != "resume":
+        return None
+    found = checkpoints(output / CHECKPOINTS)
+    return found[-1] if found else None
+
+
+def _start_folder(run: TrainingRun) -> None:
+    if run.existing == "overwrite":
+        for name in _OURS:
+            path = run.output / name
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+    run.output.mkdir(parents=True, exist_ok=True)
+    with atomic_file(run.output / RECIPE) as temporary:
+        temporary.write_text(
+            yaml.safe_dump(run.recipe.tree(), sort_keys=False), encoding="utf-8", newline="\n"
+        )

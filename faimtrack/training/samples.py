@@ -1,0 +1,103 @@
+"""What a recipe learns from: its images, and the samples that augmentation makes of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from faimtrack.datasets.annotated import AnnotatedImages, joined
+from faimtrack.datasets.half_split import HalfSplit
+from faimtrack.training.augmentation.config import AugmentationConfig
+from faimtrack.training.augmentation.make import make_sample
+from faimtrack.training.augmentation.sample import TrainingSample
+from faimtrack.training.augmentation.sizes import input_size_of
+from faimtrack.training.config import FasterRcnnNetworkConfig, YoloxNetworkConfig
+from faimtrack.training.recipe import TrainingRecipe
+from faimtrack.training.schedule import Schedule
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataPlaces:
+    """Where the data of a training lie.
+
+    Attributes:
+        data: A folder of sequences.
+        crowd_human: CrowdHuman's folder; None if the recipe does not want it.
+        masks_root: Where masks lie if not with their sequences.
+    """
+
+    data: Path
+    crowd_human: Path | None = None
+    masks_root: Path | None = None
+
+
+def open_images(recipe: TrainingRecipe, places: DataPlaces) -> AnnotatedImages:
+    """The images that a recipe learns from; pixels are not read yet.
+
+    Raises:
+        ValueError: Something in them is wrong, there are no people, or CrowdHuman is wanted and
+            not named, or named and not wanted.
+        OSError: A file is missing or cannot be read.
+    """
+    config = recipe.data
+    if config.crowd_human != (places.crowd_human is not None):
+        raise ValueError(
+            "--crowd-human: expected with a recipe whose data.crowd_human is true, and only "
+            f"there, got {places.crowd_human or 'no folder'}"
+        )
+    half = HalfSplit.open(
+        places.data,
+        split=config.split,
+        config=config,
+        mask_source=None if recipe.mask_branch is None else recipe.mask_branch.source,
+        masks_root=places.masks_root,
+    )
+    if places.crowd_human is None:
+        return half
+    from faimtrack.datasets.crowd_human import CrowdHuman
+
+    return joined([half, CrowdHuman.open(places.crowd_human)])
+
+
+def input_size(recipe: TrainingRecipe) -> tuple[int, int]:
+    """Height and width in pixels that images are scaled into, before multi-scale."""
+    network = recipe.network
+    if isinstance(network, YoloxNetworkConfig):
+        return network.input_height, network.input_width
+    assert isinstance(network, FasterRcnnNetworkConfig)
+    return network.short_side, network.long_side
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentedSamples:
+    """Samples as augmentation makes them, for `batches`.
+
+    Attributes:
+        images: What they are made of.
+        config: What may happen to them.
+        schedule: Says when strong augmentation ends.
+        base_size: Height and width in pixels, before multi-scale.
+    """
+
+    images: AnnotatedImages
+    config: AugmentationConfig
+    schedule: Schedule
+    base_size: tuple[int, int]
+
+    @property
+    def image_count(self) -> int:
+        """Images of an epoch."""
+        return len(self.images)
+
+    def sample(self, step: int, epoch: int, index: int) -> TrainingSample:
+        """Image `index` as `epoch` and the size of `step` change it."""
+        seed = self.schedule.config.seed
+        return make_sample(
+            self.images,
+            index,
+            self.config,
+            seed=seed,
+            epoch=epoch,
+            input_size=input_size_of(self.config, self.base_size, seed, step),
+            strong=self.schedule.is_strong(step),
+        )
