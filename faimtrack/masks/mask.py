@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
-from faimtrack.run_lengths import decode_counts
+from faimtrack.run_lengths import decode_counts, decode_window
 from faimtrack.structures import RunLengthMask
 
 
@@ -161,6 +162,27 @@ class Mask:
         runs = np.arange(len(lengths)) % 2 == 1
         columns: NDArray[np.bool_] = np.repeat(runs, lengths).reshape(self.width, self.height)
         return np.ascontiguousarray(columns.T)
+
+    def window(self, corners: Sequence[int]) -> NDArray[np.bool_]:
+        """What the mask covers of a window.
+
+        Args:
+            corners: `x1 y1 x2 y2` in whole pixels inside of the frame.
+
+        Returns:
+            `(y2 - y1, x2 - x1)` bool.
+        """
+        x1, y1, x2, y2 = corners
+        pixels = np.zeros((y2 - y1, x2 - x1), dtype=bool)
+        (rows, columns), covered = decode_window(self.rle)
+        top, bottom = max(y1, rows.start), min(y2, rows.stop)
+        left, right = max(x1, columns.start), min(x2, columns.stop)
+        if top < bottom and left < right:
+            pixels[top - y1 : bottom - y1, left - x1 : right - x1] = covered[
+                top - rows.start : bottom - rows.start,
+                left - columns.start : right - columns.start,
+            ]
+        return pixels
 
 
 def _encode_part(part: NDArray[np.bool_], left: int, top: int, size: tuple[int, int]) -> bytes:
