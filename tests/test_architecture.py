@@ -118,13 +118,25 @@ def test_weights_import_torch_only_when_they_need_it():
     assert not [name for name, path in late.items() if names_torch(path, at_the_top=True)]
 
 
+def trains(name, seen=frozenset()):
+    """Whether a module of training reaches one at its top that names torch."""
+    if name not in MODULES or name in seen or room_of(name) not in TORCH_ROOMS:
+        return False
+    imported = {each for each, _ in imports_of(MODULES[name], at_the_top=True)}
+    return names_torch(MODULES[name], at_the_top=True) or any(
+        trains(each, seen | {name}) for each in imported
+    )
+
+
 def test_the_base_install_imports_every_module_that_does_not_name_torch_without_torch():
     names = [
         name
         for name, path in MODULES.items()
         if name != "faimtrack.__main__"
         and (room_of(name) in LATE_TORCH_ROOMS or not names_torch(path, at_the_top=False))
+        and not (room_of(name) == "training" and trains(name))
     ]
+    assert {"faimtrack.training.config", "faimtrack.training.recipe"} <= set(names)
     code = (
         "import importlib, sys\n"
         "for name in sys.argv[1:]: importlib.import_module(name)\n"
