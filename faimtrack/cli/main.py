@@ -53,6 +53,11 @@ _VERBS = {
         "Train a detector, with or without masks, as a recipe says.",
     ),
     "crowd": _Verb("faimtrack.cli.crowd", "crowd", "Make a synthetic crowd in MOT20 layout."),
+    "masks": _Verb(
+        "faimtrack.cli.masks",
+        "masks",
+        "Make masks of objects from their boxes, look at them, score them.",
+    ),
     "trackers": _Verb(
         "faimtrack.cli.trackers", "trackers", "List trackers with every parameter and its meaning."
     ),
@@ -220,9 +225,11 @@ def _status_of(error: BaseException) -> int:
 # What the base install leaves out, and the extra that brings it.
 _EXTRAS = {
     "lightning": "torch",
+    "mobile_sam": "mobile-sam",
     "onnx": "export",
     "onnxscript": "export",
     "ray": "ray",
+    "sam2": "sam2",
     "safetensors": "torch",
     "segment_anything": "torch",
     "tensorboard": "torch",

@@ -87,15 +87,19 @@ class SequenceProgress:
     def finish(self, outcome: SequenceOutcome) -> None:
         """Take the bar away; say how the sequence ended."""
         name = outcome.task.name
-        self._ended += 1
-        if name in self._tasks:
-            self._bars.remove_task(self._tasks.pop(name))
-        count = f"[{self._ended}/{self._count}] ".rjust(2 * len(str(self._count)) + 4)
-        self._print(f"{count}{name.ljust(self._width)}  {_ending(outcome)}", outcome.error)
+        self.end(name, _ending(outcome), is_failure=outcome.error is not None)
         for remark in outcome.result.remarks if outcome.result else ():
             self._print(f"faimtrack: {name}: {remark}", None)
         for note in outcome.result.notes if outcome.result else ():
             self._print(f"faimtrack: warning: {name}: {note}", note)
+
+    def end(self, name: str, ending: str, *, is_failure: bool) -> None:
+        """Take a sequence's bar away, and say in a few words how it ended."""
+        self._ended += 1
+        if name in self._tasks:
+            self._bars.remove_task(self._tasks.pop(name))
+        count = f"[{self._ended}/{self._count}] ".rjust(2 * len(str(self._count)) + 4)
+        self._print(f"{count}{name.ljust(self._width)}  {ending}", is_failure)
 
     def _print(self, text: str, is_alarming: object) -> None:
         style = ("red" if text.startswith("[") else "yellow") if is_alarming else ""

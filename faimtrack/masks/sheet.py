@@ -17,7 +17,8 @@ from faimtrack.structures import Image
 from faimtrack.video.images import MotSequence
 
 _TILE_HEIGHT = 192
-_WIDTH_BY_HEIGHT = 0.6
+_TILE_WIDTH = 116
+_EMPTY = 245
 _MARGIN = 0.15
 _OPACITY = 0.5
 _BOX_COLOUR = (255, 255, 255)
@@ -97,12 +98,14 @@ def _tile(image: Image, objects: SequenceObjects, row: int, mask: Mask | None) -
         covered = mask.window((left, top, right, bottom))
         colour = np.array(colour_of(int(objects.track_ids[row])), np.float64)
         crop[covered] = ((1 - _OPACITY) * crop[covered] + _OPACITY * colour).astype(np.uint8)
-    scale = _TILE_HEIGHT / max(1, bottom - top)
-    size = max(1, round((right - left) * scale)), _TILE_HEIGHT
-    large: Image = cv2.resize(crop, size, interpolation=cv2.INTER_LINEAR)
+    scale = min(_TILE_HEIGHT / crop.shape[0], _TILE_WIDTH / crop.shape[1])
+    size = max(1, round(crop.shape[1] * scale)), max(1, round(crop.shape[0] * scale))
+    tile: Image = np.full((_TILE_HEIGHT, _TILE_WIDTH, 3), _EMPTY, np.uint8)
+    large = cv2.resize(crop, size, interpolation=cv2.INTER_LINEAR)
+    tile[: size[1], : size[0]] = large[:_TILE_HEIGHT, :_TILE_WIDTH]
     corners = np.rint(np.array([x1 - left, y1 - top, x2 - left, y2 - top]) * scale).astype(int)
-    _outline(large, corners)
-    return large
+    _outline(tile, corners)
+    return tile
 
 
 def _outline(image: Image, corners: NDArray[np.int64]) -> None:
@@ -117,8 +120,9 @@ def _surroundings(
 ) -> tuple[int, int, int, int]:
     """A window with margins, as wide as a tile is, moved into the image where it can be."""
     x1, y1, x2, y2 = window
-    height = max(8, round((y2 - y1) * (1 + 2 * _MARGIN)))
-    width = max(round(height * _WIDTH_BY_HEIGHT), round((x2 - x1) * (1 + 2 * _MARGIN)))
+    longest = max(y2 - y1, (x2 - x1) * _TILE_HEIGHT / _TILE_WIDTH)
+    height = max(8, round(longest * (1 + 2 * _MARGIN)))
+    width = round(height * _TILE_WIDTH / _TILE_HEIGHT)
     spans = []
     for middle, length, limit in (
         ((x1 + x2) // 2, width, size[1]),
