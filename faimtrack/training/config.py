@@ -80,7 +80,11 @@ class ScheduleConfig(PresetConfig):
     plain_steps: int | None = parameter(
         None, "Steps in place of `plain_epochs`.", unit="steps", low=0
     )
-    momentum: float = parameter(0.9, "Of stochastic gradient descent.", low=0.0, high=1.0)
+    optimizer: Literal["sgd", "adamw"] = parameter(
+        "sgd", "sgd: stochastic gradient descent, as the originals; adamw: AdamW, with which small "
+        "networks learn from random weights in fewer steps.",
+    )  # fmt: skip
+    momentum: float = parameter(0.9, "Of sgd.", low=0.0, high=1.0)
     nesterov: bool = parameter(True, "Whether momentum looks ahead.")
     weight_decay: float = parameter(5e-4, "Pull of weights to zero.", low=0.0)
     decay_norms_and_biases: bool = parameter(
@@ -173,9 +177,6 @@ class ValidationConfig(PresetConfig):
     )
     every_steps: int | None = parameter(
         None, "Steps in place of `every_epochs`; 0: only at the end.", unit="steps", low=0
-    )
-    score_threshold: float = parameter(
-        0.01, "Detections below are not even written.", low=0.0, high=1.0
     )
     choose_by: Literal["HOTA", "AP", "AP50"] = parameter(
         "HOTA", "By which of the numbers `best.safetensors` is chosen."

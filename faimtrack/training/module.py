@@ -75,12 +75,14 @@ class DetectorModule(LightningModule):
         self.average = WeightAverage(learner) if has_average else None
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Stochastic gradient descent; its rate is set in each step."""
+        """What the schedule names; the rate is set in each step."""
         config = self.schedule.config
         pulled, free = _parameter_groups(self.learner, everything=config.decay_norms_and_biases)
         groups: list[dict[str, Any]] = [{"params": pulled, "weight_decay": config.weight_decay}]
         if free:
             groups.append({"params": free, "weight_decay": 0.0})
+        if config.optimizer == "adamw":
+            return torch.optim.AdamW(groups, lr=self.schedule.rate_at(0))
         return torch.optim.SGD(
             groups, lr=self.schedule.rate_at(0), momentum=config.momentum, nesterov=config.nesterov
         )
