@@ -58,6 +58,7 @@ _VERBS = {
         "masks",
         "Make masks of objects from their boxes, look at them, score them.",
     ),
+    "data": _Verb("faimtrack.cli.data", "data", "Look through data before they are learnt from."),
     "trackers": _Verb(
         "faimtrack.cli.trackers", "trackers", "List trackers with every parameter and its meaning."
     ),

@@ -1,0 +1,127 @@
+"""`faimtrack data`: look through data before they are learnt from."""
+
+from __future__ import annotations
+
+import json
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from faimtrack.cli.progress import make_console, make_table
+from faimtrack.datasets.check import CheckSettings, check_crowd_human, check_sequences
+from faimtrack.datasets.findings import DataReport, PartReport
+from faimtrack.masks.methods import MaskMethod
+from faimtrack.motfile import SplitName
+
+data = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@data.callback(invoke_without_command=True)
+def _data(context: typer.Context) -> None:
+    """Look through data before they are learnt from."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@data.command()
+def check(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DATA]", help="A folder of sequences, or one sequence."),
+    ] = None,
+    split: Annotated[SplitName, typer.Option(help="Which frames of each sequence.")] = "full",
+    masks: Annotated[
+        MaskMethod | None, typer.Option(help="Look at the masks that were made so, too.")
+    ] = None,
+    masks_root: Annotated[
+        Path | None, typer.Option(help="Where masks lie if not with their sequences.")
+    ] = None,
+    crowd_human: Annotated[
+        Path | None, typer.Option(help="CrowdHuman's folder, to be looked through too.")
+    ] = None,
+    decode: Annotated[
+        bool, typer.Option("--decode", help="Decode every image; else headers are read.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON with every finding for programs.")
+    ] = False,
+) -> None:
+    """Count what is wrong with sequences: images, ground truth and masks.
+
+    Errors are what training or scoring would stop at or learn wrongly, and make the exit status
+    1; remarks are what is left out or cut, and what is only worth knowing.
+    """
+    if folder is None and crowd_human is None:
+        raise typer.BadParameter("expected a folder of sequences or --crowd-human, got neither")
+    settings = CheckSettings(split=split, mask_source=masks, masks_root=masks_root, decode=decode)
+    report = _run(folder, crowd_human, settings)
+    if as_json:
+        print(json.dumps(report.as_json(), indent=2))
+    else:
+        _show(report)
+    if report.error_count:
+        raise typer.Exit(1)
+
+
+def _run(folder: Path | None, crowd_human: Path | None, settings: CheckSettings) -> DataReport:
+    """Look through everything, with a bar a part where somebody watches."""
+    console = make_console(stderr=True)
+    bars = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("images"),
+        TimeRemainingColumn(compact=True),
+        console=console,
+        transient=True,
+    )
+    tasks: dict[str, Any] = {}
+
+    def tell(name: str, done: int, total: int) -> None:
+        if name not in tasks:
+            tasks[name] = bars.add_task(Text(name).plain, total=total)
+        bars.update(tasks[name], completed=done)
+
+    parts: list[PartReport] = []
+    with bars if console.is_terminal else nullcontext():
+        if folder is not None:
+            parts += check_sequences(folder, settings, tell).parts
+        if crowd_human is not None:
+            parts += check_crowd_human(crowd_human, decode=settings.decode, progress=tell).parts
+    return DataReport(tuple(parts))
+
+
+def _show(report: DataReport) -> None:
+    console = make_console()
+    sizes = make_table("name", "images", "rows", "objects", "errors", "remarks")
+    for column in sizes.columns[1:]:
+        column.justify = "right"
+    for part in report.parts:
+        counts = {True: 0, False: 0}
+        for finding in part.ordered:
+            counts[finding.is_error] += finding.count
+        numbers = (part.images, part.rows, part.objects, counts[True], counts[False])
+        sizes.add_row(Text(part.name), *(f"{number:,}" for number in numbers))
+    console.print(sizes)
+    findings = make_table("name", "", "count", "what", "first")
+    findings.columns[2].justify = "right"
+    for part in report.parts:
+        for finding in part.ordered:
+            word = Text("error", "red") if finding.is_error else Text("remark")
+            findings.add_row(
+                Text(part.name), word, f"{finding.count:,}", finding.kind, Text(finding.first)
+            )
+    if findings.row_count:
+        console.print()
+        console.print(findings)
+    console.print()
+    verdict = "nothing is wrong" if not report.error_count else f"{report.error_count:,} errors"
+    console.print(f"{verdict}, {report.remark_count:,} remarks", markup=False)
