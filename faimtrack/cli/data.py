@@ -123,5 +123,6 @@ def _show(report: DataReport) -> None:
         console.print()
         console.print(findings)
     console.print()
-    verdict = "nothing is wrong" if not report.error_count else f"{report.error_count:,} errors"
-    console.print(f"{verdict}, {report.remark_count:,} remarks", markup=False)
+    errors, remarks = report.error_count, report.remark_count
+    verdict = f"{errors:,} error{'' if errors == 1 else 's'}" if errors else "nothing is wrong"
+    console.print(f"{verdict}, {remarks:,} remark{'' if remarks == 1 else 's'}", markup=False)
