@@ -135,12 +135,11 @@ def show_outcomes(outcomes: Sequence[SequenceOutcome], output: Path) -> int:
             file=sys.stderr,
         )
     if done:
-        videos = [path for outcome in done for path in outcome.task.outputs[1:]]
-        what = done[0].task.output if len(done) == 1 else f"{len(done)} files in {output}"
-        print(f"{done[0].task.product}: {what}")
-        if videos:
-            where = videos[0] if len(videos) == 1 else f"{len(videos)} files in {videos[0].parent}"
-            print(f"video: {where}")
+        for what in done[0].task.files:
+            paths = [outcome.task.files[what] for outcome in done]
+            folder = output if what == done[0].task.product else paths[0].parent
+            where = paths[0] if len(paths) == 1 else f"{len(paths)} files in {folder}"
+            print(f"{what}: {where}")
     return 1 if failed else 0
 
 

@@ -44,9 +44,17 @@ class Task:
     allow_empty: bool = False
 
     @property
+    def files(self) -> dict[str, Path]:
+        """All files that will be there when it is done, without their sidecars, by what they are.
+
+        The first is the output itself.
+        """
+        return {self.product: self.output}
+
+    @property
     def outputs(self) -> tuple[Path, ...]:
-        """All files that will be there when it is done, without their sidecars."""
-        return (self.output,)
+        """The same files alone."""
+        return tuple(self.files.values())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,10 +76,11 @@ class SequenceTask(Task):
     masks: Path | None = None
 
     @property
-    def outputs(self) -> tuple[Path, ...]:
+    def files(self) -> dict[str, Path]:
         """The tracks, the masks and the video."""
-        others = (self.masks, self.video)
-        return (self.output, *(path for path in others if path is not None))
+        others = {"masks": self.masks, "video": self.video}
+        made = {what: path for what, path in others.items() if path is not None}
+        return {**super().files, **made}
 
 
 @dataclass(frozen=True, kw_only=True)
