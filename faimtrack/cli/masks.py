@@ -212,7 +212,7 @@ def show(
     data: Annotated[Path, typer.Argument(metavar="SEQUENCE", help="A sequence's folder.")],
     output: Annotated[Path, typer.Argument(metavar="PICTURE", help="A .png or .jpg to write.")],
     methods: Annotated[
-        list[MaskMethod] | None,
+        list[str] | None,
         typer.Option("--method", help="Whose masks; given again: side by side."),
     ] = None,
     root: Annotated[Path | None, typer.Option("--masks", metavar="ROOT", help=_ROOT_HELP)] = None,
@@ -226,7 +226,7 @@ def show(
     """
     if output.suffix.lower() not in {".png", ".jpg", ".jpeg"}:
         raise typer.BadParameter(f"{output}: expected a picture's name, .png or .jpg")
-    stores = [mask_file(data, method, root) for method in methods or [DEFAULT_METHOD]]
+    stores = [mask_file(data, method, root) for method in _known(methods) or [DEFAULT_METHOD]]
     sheet = mask_sheet(data, stores, count=count, columns=columns, split=split)
     import cv2
 
@@ -240,7 +240,7 @@ def show(
 def score(
     data: _DATA,
     methods: Annotated[
-        list[MaskMethod] | None,
+        list[str] | None,
         typer.Option(
             "--method", help="Which masks; may be given again. Unset: all that are there."
         ),
@@ -253,7 +253,7 @@ def score(
     Mean IoU over all people that show at least one pixel; who has no mask counts 0.
     """
     folders = list(find_sequences(data))
-    chosen = methods or [
+    chosen = _known(methods) or [
         method
         for method in CONFIG_CLASSES
         if all(mask_file(folder, method, root).is_file() for folder in folders)
@@ -273,6 +273,16 @@ def score(
         print(json.dumps(_tree(scores), indent=2))
     else:
         _print_scores(scores)
+
+
+def _known(names: list[str] | None) -> list[MaskMethod]:
+    """Methods by their names."""
+    for name in names or ():
+        if name not in CONFIG_CLASSES:
+            raise typer.BadParameter(
+                f"--method: expected {', '.join(CONFIG_CLASSES)}, got {name!r}"
+            )
+    return [method for name in names or () for method in CONFIG_CLASSES if method == name]
 
 
 def _tree(scores: dict[MaskMethod, dict[str, MaskScores]]) -> dict[str, object]:

@@ -1,164 +1,191 @@
-"""Masks from the command line: through tracking, files of detections and pictures."""
+import json
+import shutil
 
+import cv2
 import numpy as np
 import pytest
-from pycocotools import mask as coco
 
-from faimtrack.motfile import read_mot, read_mots, track_number
-from faimtrack.provenance import file_sha256, read_provenance
-from faimtrack.run_lengths import decode_window
-
-SETTINGS = ("--set", "detector.device=cpu", "--set", "detector.score_threshold=0.3",
-            "--set", "track_threshold=0.3", "--set", "new_track_threshold=0.3")  # fmt: skip
-FRAMES = 4
+from faimtrack.datasets.crowd import CrowdConfig, simulate_crowd, write_crowd
+from faimtrack.masks import Mask, MaskStore
 
 
-@pytest.fixture
-def walk(make_sequence):
-    return make_sequence(frames=FRAMES, images=True, detections=None)
-
-
-@pytest.fixture
-def track(faimtrack, walk):
-    def call(*options, output="out", detector=None):
-        given = () if detector is None else ("--detector", detector)
-        return faimtrack("track", walk, *given, *SETTINGS, "--output", output, *options)
-
-    return call
+@pytest.fixture(scope="module")
+def crowds_once(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("crowds")
+    for number, name in enumerate(("one", "two")):
+        config = CrowdConfig(
+            name=name, seed=81 + number, frames=3, width=160, height=96, density="sparse", people=4
+        )
+        write_crowd(simulate_crowd(config), folder / name, workers=1)
+    return folder
 
 
 @pytest.fixture
-def tracked(track, twin_weights):
-    done = track("--masks", "--video", detector=twin_weights.masks)
-    assert done.status == 0, done.err
-    return done
+def data(crowds_once, tmp_path):
+    return shutil.copytree(crowds_once, tmp_path / "data")
 
 
-def test_tracks_with_masks_are_the_tracks_without(tracked, track, twin_weights, tmp_path):
-    assert tracked.out == "tracks: out/walk.txt\nmasks: out/walk.mots.txt\nvideo: out/walk.mp4\n"
-    assert track(output="plain", detector=twin_weights.plain).status == 0
-    plain, ours = (tmp_path / folder / "walk.txt" for folder in ("plain", "out"))
-    assert plain.read_bytes() == ours.read_bytes() != b""
+def test_masks_are_made_scored_and_shown(faimtrack, data, tmp_path):
+    made = faimtrack("masks", "make", data)
+    assert made.status == 0, made.err
+    assert made.out.count("masks: ") == 2
+    assert "2/2] two" in made.err
+    assert "masks of" in made.err
+    assert faimtrack("masks", "make", data, "--method", "box").status == 0
+    scored = faimtrack("masks", "score", data, "--json")
+    tree = json.loads(scored.out)
+    assert list(tree) == ["grabcut", "box"]
+    assert tree["grabcut"]["all"]["mean_iou"] > tree["box"]["all"]["mean_iou"]
+    assert list(tree["box"]["sequences"]) == ["one", "two"]
+    table = faimtrack("masks", "score", data, "--method", "grabcut")
+    assert "grabcut" in table.out
+    assert "box" not in table.out
+    assert "visible 0.75-1" in table.out
+    shown = faimtrack("masks", "show", data / "one", tmp_path / "sheet.png", "--count", 4)
+    assert shown.status == 0, shown.err
+    assert shown.out == f"picture: {tmp_path / 'sheet.png'}\n"
+    assert cv2.imread(str(tmp_path / "sheet.png")).std() > 10
 
 
-def test_masks_are_read_by_pycocotools_and_lie_in_the_boxes_of_their_tracks(tracked, tmp_path):
-    masks = read_mots(tmp_path / "out" / "walk.mots.txt", frame_count=FRAMES)
-    rows = read_mot(tmp_path / "out" / "walk.txt", "results")
-    boxes = dict(zip(zip(rows.frames.tolist(), rows.ids.tolist(), strict=True), rows.boxes,
-                     strict=True))  # fmt: skip
-    assert len(masks) > FRAMES
-    for frame, number, kind, mask in zip(
-        masks.frames.tolist(), masks.ids.tolist(), masks.classes.tolist(), masks.masks, strict=True
-    ):
-        assert kind == 2
-        assert mask["size"] == [64, 128]
-        x1, y1, x2, y2 = boxes[frame, track_number(number)]
-        window, covered = decode_window(mask)
-        assert covered.sum() == coco.area(mask) > 0
-        left, top, width, height = coco.toBbox(mask)
-        assert (left, top) == (window[1].start, window[0].start)
-        # The tracker's box is the detection's where it was matched, within its filter.
-        assert left + width / 2 == pytest.approx((x1 + x2) / 2, abs=(x2 - x1) + 2)
-        assert top + height / 2 == pytest.approx((y1 + y2) / 2, abs=(y2 - y1) + 2)
-
-
-def test_masks_have_a_sidecar(tracked, tmp_path, twin_weights):
-    path = tmp_path / "out" / "walk.mots.txt"
-    record = read_provenance(path)
-    assert record.kind == "masks"
-    assert record.contents == {"classes": {"2": "person"}}
-    assert record.output_sha256 == file_sha256(path)
-    assert record.weights == {"detector": file_sha256(twin_weights.masks)}
-    assert record.configuration["detector"]["keep"] == "masks"
-
-
-def test_masks_are_drawn_in_the_video(tracked, track, twin_weights, tmp_path):
-    import av
-
-    assert track("--video", output="plain", detector=twin_weights.plain).status == 0
-    pictures = []
-    for folder in ("out", "plain"):
-        with av.open(str(tmp_path / folder / "walk.mp4")) as video:
-            pictures.append([each.to_ndarray(format="rgb24") for each in video.decode(video=0)])
-    assert len(pictures[0]) == FRAMES
-    difference = np.abs(np.subtract(*pictures, dtype=np.int16)).max(axis=3)
-    assert (difference > 40).mean() > 0.01
-
-
-def test_finished_masks_are_kept_and_missing_ones_made_again(
-    tracked, track, twin_weights, tmp_path
-):
-    path = tmp_path / "out" / "walk.mots.txt"
-    whole = path.read_bytes()
-    again = track("--masks", "--video", "--resume", detector=twin_weights.masks)
-    assert "finished before; kept" in again.err
-    path.unlink()
-    again = track("--masks", "--video", "--resume", detector=twin_weights.masks)
-    assert "tracked again: walk.mots.txt or its sidecar" in again.err
-    assert path.read_bytes() == whole
-    refused = track("--masks", detector=twin_weights.masks)
-    assert "already there" in refused.err
-
-
-@pytest.mark.parametrize("kind", ["coco", "parquet"])
-def test_masks_go_through_files_of_detections(
-    faimtrack, tracked, track, walk, twin_weights, tmp_path, kind
-):
-    options = ("--detector", twin_weights.masks, *SETTINGS[:4], "--output", "found")
-    done = faimtrack("detect", walk, *options, "--masks", "--format", kind)
-    assert done.status == 0, done.err
-    assert track("--masks", "--detections", "found", output="again").status == 0
-    first, second = (tmp_path / folder / "walk.mots.txt" for folder in ("out", "again"))
-    assert first.read_bytes() == second.read_bytes()
-
-
-def test_a_cache_keeps_masks_too(tracked, track, twin_weights, tmp_path):
-    for output in ("one", "two"):
-        done = track("--masks", "--cache", "cache", output=output, detector=twin_weights.masks)
-        assert done.status == 0, done.err
-    assert "replayed" in done.err
-    first, second = (tmp_path / folder / "walk.mots.txt" for folder in ("out", "two"))
-    assert first.read_bytes() == second.read_bytes()
-    done = track("--cache", "cache", output="three", detector=twin_weights.masks)
-    assert "replayed" not in done.err  # what is kept for masks is not what is found without
-
-
-def test_the_split_numbers_masks_as_it_numbers_tracks(track, twin_weights, tmp_path):
-    options = ("--masks", "--split", "val-half", "--numbering", "from-1")
-    assert track(*options, detector=twin_weights.masks).status == 0
-    frames = read_mots(tmp_path / "out" / "walk.mots.txt").frames
-    assert set(frames.tolist()) <= {1}
-
-
-def test_who_has_no_masks_says_so_in_one_line(
-    faimtrack, track, walk, twin_weights, complaint, tmp_path
-):
-    done = track("--masks", detector=twin_weights.plain)
-    assert done.status == 1
-    assert "plain.safetensors: keep: expected none, for these weights" in complaint(done.err)
-    options = ("--detector", twin_weights.masks, "--output", "found")
-    done = faimtrack("detect", walk, *options, "--masks")
-    assert complaint(done.err) == (
-        "format: expected coco or parquet for detections with masks, got mot, which has no place "
-        "for them"
+def test_masks_go_where_they_are_told(faimtrack, data, tmp_path):
+    root = tmp_path / "masks"
+    assert (
+        faimtrack("masks", "make", data / "one", "--output", root, "--method", "truth").status == 0
     )
-    assert faimtrack("detect", walk, *options, "--set", "detector.device=cpu").status == 0
-    done = track("--masks", "--detections", "found/walk.txt")
-    assert "walk.txt: expected detections with masks, got none" in complaint(done.err)
-    assert not list((tmp_path / "out").glob("*"))
+    assert (root / "one" / "truth.parquet").is_file()
+    assert not (data / "one" / "masks").exists()
+    assert faimtrack("masks", "score", data / "one", "--masks", root).status == 0
 
 
-def test_masks_beside_results_are_no_results(faimtrack, tracked, walk, tmp_path):
-    (walk / "gt").mkdir()
-    (walk / "gt" / "gt.txt").write_text("1,1,10,10,20,30,1,1,1\n")
-    done = faimtrack("eval", "--data", walk.parent, "--results", "out")
-    assert done.status == 0, done.err
-    assert "mots" not in done.err + done.out
+def test_what_is_there_is_kept_or_replaced_as_asked(faimtrack, data, complaint):
+    arguments = ("masks", "make", data, "--method", "box")
+    assert faimtrack(*arguments).status == 0
+    again = faimtrack(*arguments)
+    assert again.status == 1
+    assert "already there; --resume keeps" in complaint(again.err)
+    kept = faimtrack(*arguments, "--resume")
+    assert kept.err.count("finished before; kept") == 2
+    assert faimtrack(*arguments, "--overwrite").status == 0
 
 
-def test_a_sequence_named_as_anothers_masks_is_refused(faimtrack, make_sequence, complaint):
-    one, other = make_sequence("walk"), make_sequence("walk.mots")
-    done = faimtrack("track", one, other, "--masks")
-    assert complaint(done.err) == (
-        "sequences: expected no walk.mots beside walk, whose masks have that name"
+def test_quality_floor_drops_and_says_how_many(faimtrack, data):
+    made = faimtrack("masks", "make", data, "--min-quality", "0.99")
+    assert "under the quality floor" in made.err
+    with MaskStore.open(data / "one" / "masks" / "grabcut.parquet") as store:
+        qualities = [mask.quality for _, masks in store for mask in masks.values()]
+    assert min(qualities) >= 0.99
+
+
+def test_instances_are_read_by_sequence(faimtrack, data, tmp_path, complaint):
+    folder = tmp_path / "instances"
+    folder.mkdir()
+    exact = MaskStore.open(data / "one" / "gt" / "masks.parquet")
+    results = [
+        {
+            "image_id": frame,
+            "score": 0.5,
+            "segmentation": {"size": [96, 160], "counts": mask.counts.decode()},
+        }
+        for frame, masks in exact
+        for mask in masks.values()
+    ]
+    (folder / "one.json").write_text(json.dumps(results))
+    arguments = ("masks", "make", data / "one", "--method", "box2mask")
+    made = faimtrack(*arguments, "--instances", folder)
+    assert made.status == 0, made.err
+    tree = json.loads(faimtrack("masks", "score", data / "one", "--json").out)
+    assert tree["box2mask"]["all"]["mean_iou_of_masks"] == pytest.approx(1, abs=0.02)
+    missing = faimtrack("masks", "make", data, "--method", "box2mask", "--instances", folder)
+    assert missing.status == 1
+    assert "two.json: expected instances" in complaint(missing.err)
+
+
+def test_one_sequence_that_fails_does_not_stop_the_others(faimtrack, data, complaint):
+    (data / "one" / "gt" / "gt.txt").unlink()
+    made = faimtrack("masks", "make", data)
+    assert made.status == 1
+    assert "one: " in complaint(made.err)
+    assert "gt.txt: expected the ground truth, got no such file" in made.err
+    assert "1 of 2 sequences failed; --resume does the rest" in made.err
+    assert (data / "two" / "masks" / "grabcut.parquet").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--method", "magic"], "'magic'"),
+        (["--method", "box", "--device", "cpu"], "--device: expected no such option with"),
+        (["--classes", "1,x"], "--classes '1,x': expected numbers between commas"),
+        (["--resume", "--overwrite"], "expected either --resume or --overwrite"),
+    ],
+)
+def test_commands_that_make_no_sense_are_told(faimtrack, data, complaint, arguments, message):
+    ended = faimtrack("masks", "make", data, *arguments)
+    assert ended.status == 2
+    assert message in complaint(ended.err)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--method", "sam"], "sam-vit-h: not in the cache; `faimtrack weights pull sam-vit-h`"),
+        (["--method", "sam", "--weights", "x.pth"], "x.pth: expected a file of weights"),
+        (["--method", "sam2"], "sam2: expected weights"),
+        (["--min-quality", "2"], "minimum_quality: expected 0 to 1, got 2.0"),
+        (["--classes", "5"], "expected rows of class 5 that count"),
+    ],
+)
+def test_faults_are_told_in_one_line(
+    faimtrack, data, complaint, arguments, message, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("FAIMTRACK_HOME", str(tmp_path / "cache"))
+    ended = faimtrack("masks", "make", data / "one", *arguments)
+    assert ended.status == 1
+    assert message in complaint(ended.err)
+
+
+def test_package_that_is_missing_is_named_with_its_extra(
+    faimtrack, data, complaint, monkeypatch, tmp_path
+):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "mobile_sam", None)
+    (tmp_path / "weights.pt").write_bytes(b"")
+    ended = faimtrack(
+        "masks", "make", data / "one", "--method", "mobile-sam", "--weights", "weights.pt"
     )
+    assert ended.status == 1
+    assert "pip install 'faimtrack[mobile-sam]' brings it" in complaint(ended.err)
+
+
+def test_store_cut_short_is_told(faimtrack, data, complaint, tmp_path):
+    path = data / "one" / "masks" / "grabcut.parquet"
+    assert faimtrack("masks", "make", data / "one").status == 0
+    path.write_bytes(path.read_bytes()[:-50])
+    for command in (("score", data / "one"), ("show", data / "one", tmp_path / "a.png")):
+        ended = faimtrack("masks", *command)
+        assert ended.status == 1
+        assert "grabcut.parquet: expected a whole Parquet file" in complaint(ended.err)
+    assert not (tmp_path / "a.png").exists()
+
+
+def test_nothing_to_score_or_show_is_told(faimtrack, data, complaint, tmp_path):
+    ended = faimtrack("masks", "score", data)
+    assert "expected masks that `faimtrack masks make` made" in complaint(ended.err)
+    ended = faimtrack("masks", "show", data / "one", tmp_path / "a.png")
+    assert "grabcut.parquet: expected a mask store, got no such file" in complaint(ended.err)
+    ended = faimtrack("masks", "show", data / "one", tmp_path / "a.gif")
+    assert "expected a picture's name, .png or .jpg" in complaint(ended.err)
+    ended = faimtrack("masks", "score", data, "--method", "magic")
+    assert "--method: expected grabcut" in complaint(ended.err)
+
+
+def test_masks_of_another_size_are_told(faimtrack, data, complaint):
+    from faimtrack.masks import MaskStoreWriter
+
+    path = data / "one" / "masks" / "box.parquet"
+    path.parent.mkdir()
+    with MaskStoreWriter(path) as writer:
+        writer.write(1, {1: Mask.encode(np.ones((4, 4), dtype=bool))})
+    ended = faimtrack("masks", "score", data / "one", "--method", "box")
+    assert "expected masks of 160 x 96 pixels, got 4 x 4" in complaint(ended.err)

@@ -85,4 +85,7 @@ def test_large_boxes_are_worked_at_in_small():
 
 
 def test_no_boxes_no_segments():
-    assert list(GrabCutSegmenter().segment(np.zeros((9, 9, 3), np.uint8), np.zeros((0, 4), int))) == []
+    assert (
+        list(GrabCutSegmenter().segment(np.zeros((9, 9, 3), np.uint8), np.zeros((0, 4), int)))
+        == []
+    )
