@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +18,7 @@ from faimtrack.cli.running import existing_outputs
 
 if TYPE_CHECKING:  # torch takes seconds, and --help needs none
     from faimtrack.training.progress import Progress as TrainingProgress
+    from faimtrack.training.run import TrainingRun
 
 DEFAULT_OUTPUT = Path("faimtrack-run")
 
@@ -62,6 +64,14 @@ def train(
     max_steps: Annotated[
         int | None, typer.Option(min=1, help="Stop after so many steps; --resume does the rest.")
     ] = None,
+    sanity: Annotated[
+        bool,
+        typer.Option("--sanity", help="Learn one batch by heart, and say whether data are sound."),
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Do one real step; say how long it took, and its memory."),
+    ] = False,
 ) -> None:
     """Train a detector as a recipe says.
 
@@ -69,6 +79,8 @@ def train(
     validation, checkpoints, metrics, pictures and the recipe with every setting.
     """
     existing = existing_outputs(resume=resume, overwrite=overwrite)
+    if sanity and dry_run:
+        raise typer.BadParameter("expected either --sanity or --dry-run, got both")
     from faimtrack.training.fit import Machines
     from faimtrack.training.recipe import resolve_training_recipe
     from faimtrack.training.run import TrainingRun
@@ -83,6 +95,11 @@ def train(
         existing=existing,
         max_steps=max_steps,
     )
+    if dry_run:
+        _try_one_step(run)
+        return
+    if sanity:
+        raise typer.Exit(_check_sanity(run))
     try:
         with _Bar() as bar:
             result = run_training(run, bar.report)
@@ -93,6 +110,34 @@ def train(
         print(f"best by validation: {result.best}")
     if result.step < result.total:
         print(f"stopped after {result.step} of {result.total} steps; --resume does the rest")
+
+
+def _try_one_step(run: TrainingRun) -> None:
+    from faimtrack.training.dry_run import dry_run as try_one_step
+
+    done = try_one_step(run.recipe, run.places, run.machines)
+    for remark in done.remarks:
+        print(f"faimtrack: {remark}", file=sys.stderr)
+    images = f"{done.images} image{'s' if done.images > 1 else ''}"
+    print(
+        f"one step with {images} of {done.size[1]} x {done.size[0]} pixels: {done.seconds:.1f} s, "
+        f"at most {done.peak_memory_bytes / 2**30:.1f} GiB, {done.parameters / 1e6:.1f} million "
+        "weights that learn"
+    )
+    print("  ".join(f"{name} {value:.4g}" for name, value in done.values.items()))
+
+
+def _check_sanity(run: TrainingRun) -> int:
+    """Say what was found; the exit status."""
+    from faimtrack.training.sanity import check_sanity
+
+    with _Bar() as bar:
+        findings = check_sanity(run.recipe, run.places, run.machines, report=bar.report)
+    for finding in findings:
+        print(f"{'good' if finding.is_good else 'BAD '}  {finding.sentence}")
+    bad = sum(not finding.is_good for finding in findings)
+    print("The data are sound." if not bad else f"The data are not sound: {bad} findings are bad.")
+    return 1 if bad else 0
 
 
 class _Bar:

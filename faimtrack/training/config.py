@@ -81,8 +81,8 @@ class ScheduleConfig(PresetConfig):
         None, "Steps in place of `plain_epochs`.", unit="steps", low=0
     )
     optimizer: Literal["sgd", "adamw"] = parameter(
-        "sgd", "sgd: stochastic gradient descent, as the originals; adamw: AdamW, with which small "
-        "networks learn from random weights in fewer steps.",
+        "sgd", "sgd: stochastic gradient descent, as the originals; adamw: AdamW, with which "
+        "small networks learn from random weights in fewer steps.",
     )  # fmt: skip
     momentum: float = parameter(0.9, "Of sgd.", low=0.0, high=1.0)
     nesterov: bool = parameter(True, "Whether momentum looks ahead.")

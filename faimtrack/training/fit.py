@@ -41,6 +41,11 @@ class Machines:
     accelerator: str = "auto"
 
     @property
+    def has_gpu(self) -> bool:
+        """Whether a GPU is there and may be used."""
+        return self.accelerator != "cpu" and torch.cuda.is_available()
+
+    @property
     def processes(self) -> int:
         """Processes over all machines."""
         return (self.devices or max(1, torch.cuda.device_count())) * self.nodes
@@ -57,6 +62,7 @@ def fit(
     resume_from: Path | None = None,
     callbacks: Sequence[Callback] = (),
     identity: Mapping[str, Any] | None = None,
+    keeps_checkpoints: bool = True,
 ) -> DetectorModule:
     """Train.
 
@@ -70,6 +76,7 @@ def fit(
         resume_from: A checkpoint to go on from; None starts at the beginning.
         callbacks: Called by Lightning, before checkpoints are written.
         identity: What a checkpoint must have been made with.
+        keeps_checkpoints: Whether any are written.
 
     Returns:
         The module with the last weights.
@@ -80,15 +87,19 @@ def fit(
         OSError: A checkpoint cannot be written or read.
     """
     machines = machines or Machines(devices=1, workers=0)
+    _check_precision(schedule, machines)
     last = min(schedule.total_steps, max_steps or schedule.total_steps)
     module = DetectorModule(learner, schedule, identity)
-    saver = StepCheckpoints(
-        folder,
-        every=schedule.config.checkpoint_every,
-        kept=schedule.config.checkpoints_kept,
-        last_step=last,
-    )
-    trainer = _make_trainer(module, machines, last, [*callbacks, saver], folder)
+    callbacks = list(callbacks)
+    if keeps_checkpoints:
+        saver = StepCheckpoints(
+            folder,
+            every=schedule.config.checkpoint_every,
+            kept=schedule.config.checkpoints_kept,
+            last_step=last,
+        )
+        callbacks.append(saver)  # the last: what it keeps is all done
+    trainer = _make_trainer(module, machines, last, callbacks, folder)
     loader = _LateLoader(source, schedule, machines.workers, last)
     # At the start weights come from the learner; torch's own generator counts for nothing.
     module.train_dataloader = lambda: loader(trainer)
@@ -98,6 +109,14 @@ def fit(
     if trainer.interrupted:
         raise KeyboardInterrupt
     return module
+
+
+def _check_precision(schedule: Schedule, machines: Machines) -> None:
+    if schedule.config.precision == "16-mixed" and not machines.has_gpu:
+        raise ValueError(
+            "schedule.precision: expected 32 or bf16-mixed on a CPU, got 16-mixed "
+            "(--set schedule.precision=32)"
+        )
 
 
 @dataclass(frozen=True)

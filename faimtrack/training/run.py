@@ -21,6 +21,8 @@ from faimtrack.training.prepare import Prepared, prepare_training
 from faimtrack.training.progress import Progress, Report, no_report
 from faimtrack.training.recipe import TrainingRecipe
 from faimtrack.training.samples import DataPlaces
+from faimtrack.training.validating import Validating
+from faimtrack.training.validation import SCORES
 from faimtrack.weights.files import write_weights
 
 Existing = Literal["refuse", "resume", "overwrite"]
@@ -99,7 +101,15 @@ def train(run: TrainingRun, report: Report = no_report) -> TrainingResult:
         _start_folder(run)
     log = RunLog(run.output, _columns(prepared.learner), from_step=start) if is_first else None
     callbacks: list[Any] = [
-        StepLog(log, report, every=prepared.schedule.config.log_every, total=last)
+        StepLog(log, report, every=prepared.schedule.config.log_every, total=last),
+        Validating(
+            prepared,
+            run.output,
+            lambda path, tensors, step: save_weights(path, prepared, tensors, step=step),
+            log=log,
+            report=report,
+            last_step=last,
+        ),
     ]
     try:
         module = fit(
@@ -159,7 +169,7 @@ def is_first_process() -> bool:
 
 def _columns(learner: Learner) -> tuple[str, ...]:
     logged = ("epoch", "learning_rate", "images_per_s", "loss")
-    return (*logged, *learner.loss_names, *learner.number_names)
+    return (*logged, *learner.loss_names, *learner.number_names, *SCORES)
 
 
 def _resume_from(run: TrainingRun) -> Path | None:

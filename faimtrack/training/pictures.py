@@ -1,0 +1,72 @@
+"""Pictures of what a network sees while it learns: predictions beside the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from faimtrack.boxes import Boxes
+from faimtrack.detectors.config import Keep, TorchConfig
+from faimtrack.detectors.images import ImageDetector
+from faimtrack.detectors.loading import open_detector
+from faimtrack.drawing import contact_sheet, draw_detections
+from faimtrack.structures import Detections, Frame, Image
+from faimtrack.training.recipe import TrainingRecipe
+
+_SHOWN_FROM = 0.3
+_TILE_HEIGHT = 360
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """An image to look at.
+
+    Attributes:
+        title: Above it.
+        image: `(H, W, 3)` uint8 RGB.
+        boxes: `(G, 4)` what is to be found in it, corners ``x1 y1 x2 y2`` in pixels.
+    """
+
+    title: str
+    image: Image
+    boxes: Boxes
+
+
+def open_viewer(recipe: TrainingRecipe, weights: Path) -> ImageDetector:
+    """The detector of a file of weights that also predicts masks, if it has learnt any.
+
+    Raises:
+        ValueError: The file is none of the recipe's network.
+        OSError: It cannot be read.
+    """
+    config = recipe.tracking.detector
+    assert isinstance(config, TorchConfig)
+    keep: Keep = "none" if recipe.mask_branch is None else "masks"
+    config = replace(config, keep=keep, score_threshold=_SHOWN_FROM)  # type: ignore[call-arg]  # all have one
+    return open_detector(weights, config)
+
+
+def prediction_sheet(detector: ImageDetector, shown: Sequence[Shown]) -> Image:
+    """Images in pairs: what was predicted with a score of 0.3 or more, then the truth.
+
+    Args:
+        detector: What predicts.
+        shown: At least one image.
+    """
+    frames = [Frame(number, image=each.image) for number, each in enumerate(shown, 1)]
+    tiles, titles = [], []
+    for each, detections in zip(shown, detector.detect(frames), strict=True):
+        tiles += [
+            draw_detections(each.image, detections),
+            draw_detections(each.image, _as_found(each)),
+        ]
+        titles += [f"{each.title}: {len(detections)} predicted", f"{len(each.boxes)} there"]
+    return contact_sheet(tiles, titles, columns=4, tile_height=_TILE_HEIGHT)
+
+
+def _as_found(each: Shown) -> Detections:
+    count = len(each.boxes)
+    return Detections(each.boxes, np.ones(count), np.zeros(count, np.int64), ("person",))
