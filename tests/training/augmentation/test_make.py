@@ -270,6 +270,9 @@ def test_colours_move_by_their_gains_at_most(painted):
         after = cv2.cvtColor(sample.image.permute(1, 2, 0).numpy(), cv2.COLOR_RGB2HSV).astype(int)
         difference = np.abs(after - before)[..., 2]
         assert difference.max() <= 31
+        turns = np.abs(after - before)[..., 0]
+        is_coloured = (np.minimum(before, after)[..., 1:] > 90).all(axis=-1)
+        assert np.minimum(turns, 180 - turns)[is_coloured].max() <= 7
         moved += difference.max() > 0
     assert moved > 0
 
