@@ -44,6 +44,7 @@ def dense_of(pictures):
     return torch.from_numpy(np.array(stacked, dtype=bool).reshape(-1, HEIGHT, WIDTH))
 
 
+@settings(deadline=None, max_examples=40)
 @given(pictures)
 def test_masks_come_back_as_they_were(pictures):
     masks = masks_of(pictures)
@@ -52,12 +53,14 @@ def test_masks_come_back_as_they_were(pictures):
     assert torch.equal(masks.dense(HEIGHT, WIDTH), dense_of(pictures))
 
 
+@settings(deadline=None, max_examples=40)
 @given(pictures)
 def test_a_flip_mirrors_the_picture(pictures):
     flipped = masks_of(pictures).flipped(WIDTH)
     assert torch.equal(flipped.dense(HEIGHT, WIDTH), dense_of(pictures).flip(2))
 
 
+@settings(deadline=None, max_examples=40)
 @given(pictures, st.integers(-30, 30), st.integers(-30, 30))
 def test_a_shift_moves_the_picture(pictures, dx, dy):
     canvas = torch.zeros(len(pictures), HEIGHT + 60, WIDTH + 60, dtype=torch.bool)
@@ -66,6 +69,7 @@ def test_a_shift_moves_the_picture(pictures, dx, dy):
     assert torch.equal(shifted.dense(HEIGHT + 60, WIDTH + 60), canvas)
 
 
+@settings(deadline=None, max_examples=40)
 @given(pictures, st.integers(1, 3), st.integers(1, 3))
 def test_whole_scales_repeat_pixels_and_their_inverse_brings_them_back(pictures, x, y):
     scaled = masks_of(pictures).scaled(x, y)
@@ -74,6 +78,7 @@ def test_whole_scales_repeat_pixels_and_their_inverse_brings_them_back(pictures,
     assert torch.equal(scaled.scaled(1 / x, 1 / y).dense(HEIGHT, WIDTH), dense_of(pictures))
 
 
+@settings(deadline=None, max_examples=40)
 @given(
     pictures, st.integers(-5, WIDTH), st.integers(-5, HEIGHT), st.integers(0, WIDTH + 5),
     st.integers(0, HEIGHT + 5),
@@ -87,6 +92,7 @@ def test_a_cut_leaves_nothing_outside_and_everything_inside(pictures, left, top,
     assert torch.equal(cut.present, expected.flatten(1).any(1))
 
 
+@settings(deadline=None, max_examples=40)
 @given(pictures, pictures, st.data())
 def test_rows_are_chosen_and_joined_in_order(first, second, data):
     joined = InstanceMasks.concatenate([masks_of(first), masks_of(second)])
@@ -107,7 +113,7 @@ def boxes_inside(count, random):
     return torch.from_numpy(np.concatenate([low, low + sides], 1)).float()
 
 
-@settings(max_examples=30)
+@settings(deadline=None, max_examples=30)
 @given(st.integers(0, 10**6), st.sampled_from([7, 14, 28]))
 def test_samples_are_what_torchvision_pools_from_the_dense_mask(seed, size):
     pixels = torch.from_numpy(blobs(3, seed))
