@@ -119,6 +119,15 @@ def test_shuffled_masks_are_those_of_others_and_depend_on_the_seed_alone(crowd):
     assert np.mean(same) < 0.1
 
 
+def test_who_is_alone_has_no_mask_of_another(crowd):
+    path = crowd / "gt" / "gt.txt"
+    rows = [line for line in path.read_text().splitlines() if line.split(",")[6:8] == ["1", "1"]]
+    track = rows[0].split(",")[1]
+    path.write_text("".join(f"{row}\n" for row in rows if row.split(",")[1] == track))
+    summary = make(crowd, "shuffled")
+    assert summary.counts["unmatched"] == summary.objects > 1
+
+
 def test_half_that_is_not_asked_for_is_left_out(crowd):
     make(crowd, "grabcut", split="train-half")
     assert MaskStore.open(mask_file(crowd, "grabcut")).frames == [1, 2, 3, 4]
@@ -223,6 +232,22 @@ def test_parts_that_were_made_otherwise_are_thrown_away(crowd, monkeypatch):
     seen = broken_after(99, monkeypatch)
     make(crowd, "grabcut", GrabCutConfig(iterations=2))
     assert len(seen) == 6
+
+
+def test_parts_of_two_ways_are_never_mixed(crowd, monkeypatch):
+    other = GrabCutConfig(iterations=3)
+    make(crowd, "grabcut", other)
+    path = mask_file(crowd, "grabcut")
+    expected = path.read_bytes()
+    path.unlink()
+    monkeypatch.setattr("faimtrack.masks.making._FRAMES_A_PART", 1)
+    for frames, config in ((4, GrabCutConfig()), (1, other)):
+        with monkeypatch.context() as patch:
+            broken_after(frames, patch)
+            with pytest.raises(BrokenOff):
+                make(crowd, "grabcut", config)
+    assert make(crowd, "grabcut", other).notes == ("frames up to 1 had been done before",)
+    assert path.read_bytes() == expected
 
 
 def test_damaged_part_and_those_after_it_are_made_again(crowd, monkeypatch):
