@@ -182,6 +182,27 @@ def test_run_lengths_that_do_not_fit_are_refused(counts):
         decode_window({"size": [36, 64], "counts": counts})
 
 
+def test_a_track_without_a_mask_is_drawn_without(grey):
+    covered = np.zeros(grey.shape[:2], bool)
+    covered[100:200, 100:200] = True
+    two = Tracks([1, 2], [[90, 90, 210, 210], [300, 90, 400, 210]], [0.9] * 2, [0] * 2, [0, -1])
+    drawn = draw_tracks(grey, two, masks=[covered, None])
+    bare = draw_tracks(grey, two)
+    differs = (drawn != bare).any(axis=2)
+    assert differs[150, 150]
+    assert not differs[:, 220:].any()
+
+
+def test_of_two_masks_the_nearer_lies_over_the_farther(grey):
+    covered = np.zeros(grey.shape[:2], bool)
+    covered[100:200, 100:200] = True
+    boxes = [[90, 90, 210, 210], [90, 90, 210, 300]]
+    both = Tracks([1, 2], boxes, [0.9] * 2, [0] * 2, [0, 1])
+    swapped = Tracks([2, 1], boxes[::-1], [0.9] * 2, [0] * 2, [1, 0])
+    drawn = [draw_tracks(grey, each, masks=[covered, covered]) for each in (both, swapped)]
+    assert np.array_equal(drawn[0][150:190, 110:190], drawn[1][150:190, 110:190])
+
+
 def test_masks_of_another_number_or_size_are_refused(grey):
     tracks = tracks_at([[100, 100, 140, 200]])
     with pytest.raises(ValueError, match="masks: expected 1, one a box, got 0"):

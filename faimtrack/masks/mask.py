@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
-from faimtrack.run_lengths import decode_counts, decode_window
+from faimtrack.run_lengths import decode_counts, decode_window, encode_window
 from faimtrack.structures import RunLengthMask
 
 
@@ -106,7 +106,8 @@ class Mask:
                 f"mask: expected a part of a frame of {width}x{height} pixels, got "
                 f"{columns}x{rows} at {left},{top}"
             )
-        counts = _encode_part(part, left, top, size)
+        window = np.s_[top : top + rows, left : left + columns]
+        counts = encode_window(size, window, part)["counts"]
         return cls(
             height=height,
             width=width,
@@ -183,26 +184,3 @@ class Mask:
                 left - columns.start : right - columns.start,
             ]
         return pixels
-
-
-def _encode_part(part: NDArray[np.bool_], left: int, top: int, size: tuple[int, int]) -> bytes:
-    """Run lengths of a frame that is empty outside of `part`.
-
-    COCO counts pixels down the columns.
-    """
-    height, width = size
-    rows, columns = part.shape
-    framed = np.zeros((columns, rows + 2), dtype=np.int8)
-    framed[:, 1:-1] = part.T
-    change = np.diff(framed, axis=1)
-    column, row = np.nonzero(change)
-    places = (column + left) * height + row + top
-    # A run to the last row goes on in the first row of the next column: no change there.
-    again = np.flatnonzero(places[1:] == places[:-1])
-    places = np.delete(places, np.concatenate([again, again + 1]))
-    counts = np.diff(np.concatenate([[0], places, [height * width]]))
-    if counts[-1] == 0:
-        counts = counts[:-1]
-    compressed = coco.frPyObjects({"size": [height, width], "counts": counts.tolist()}, *size)
-    encoded: bytes = compressed["counts"]
-    return encoded

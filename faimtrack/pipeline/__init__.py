@@ -7,13 +7,14 @@ from faimtrack.pipeline.many import SequenceOutcome, run_task, run_tasks
 from faimtrack.pipeline.plan import plan_detection, plan_tasks
 from faimtrack.pipeline.run import PipelineSummary, Sink, Source, run_pipeline
 from faimtrack.pipeline.sequence import SequenceResult, SequenceStopped
-from faimtrack.pipeline.sinks import TrackFile, TrackVideo
+from faimtrack.pipeline.sinks import MaskFile, TrackFile, TrackVideo
 from faimtrack.pipeline.tasks import DetectionTask, SequenceTask, Task
 from faimtrack.pipeline.tracking import track_sequence
 
 __all__ = [
     "DetectionTask",
     "DetectorLoader",
+    "MaskFile",
     "PipelineSummary",
     "SequenceOutcome",
     "SequenceResult",

@@ -2,7 +2,7 @@ import av
 import numpy as np
 import pytest
 
-from faimtrack.pipeline import TrackFile, TrackVideo
+from faimtrack.pipeline import MaskFile, TrackFile, TrackVideo
 from faimtrack.structures import Detections, Frame, Tracks
 
 
@@ -124,3 +124,42 @@ def test_what_a_killed_run_left_is_cleared_away_but_nothing_else(tmp_path, name)
     with TrackVideo(tmp_path / f"{name}.mp4", 25.0, draw) as sink:
         sink.write(frame(1), Detections.empty(), tracks())
     assert names_in(tmp_path) == [".b.partial.x1y2z3.partial.mp4", f"{name}.mp4"]
+
+
+RUNS = {"size": [2, 2], "counts": b"13"}
+
+
+def masked():
+    return Detections([[0, 0, 2, 2]], [0.5], masks=[RUNS])
+
+
+def test_masks_are_on_their_way_to_the_disk_frame_by_frame(tmp_path):
+    path = tmp_path / "a.mots.txt"
+    with MaskFile(path, ["person"], frame_shift=2) as sink:
+        sink.write(frame(3), masked(), tracks())
+        assert (tmp_path / "a.mots.txt.partial").read_text() == "1 2001 2 2 2 13\n"
+        sink.write(frame(4), Detections.empty(), Tracks.empty())
+    assert names_in(tmp_path) == ["a.mots.txt"]
+
+
+def test_after_an_error_masks_stay_under_the_partial_name(tmp_path):
+    bare = Detections([[0, 0, 2, 2]], [0.5])
+    sink = MaskFile(tmp_path / "a.mots.txt", ["person"])
+    with pytest.raises(ValueError, match="expected detections with masks"), sink:  # noqa: PT012
+        sink.write(frame(1), masked(), tracks())
+        sink.write(frame(2), bare, tracks())
+    assert names_in(tmp_path) == ["a.mots.txt.partial"]
+
+
+def test_a_video_is_given_one_mask_a_track_where_masks_are_wanted(tmp_path):
+    given = []
+
+    def draw(image, tracks, masks=None):
+        given.append(masks)
+        return image
+
+    for with_masks in (True, False):
+        path = tmp_path / f"{with_masks}.mp4"
+        with TrackVideo(path, 25.0, draw, with_masks=with_masks) as sink:
+            sink.write(frame(1), masked(), tracks())
+    assert given == [[RUNS], None]
