@@ -83,7 +83,7 @@ def train(
         raise typer.BadParameter("expected either --sanity or --dry-run, got both")
     from faimtrack.training.fit import Machines
     from faimtrack.training.recipe import resolve_training_recipe
-    from faimtrack.training.run import TrainingRun
+    from faimtrack.training.run import TrainingRun, is_first_process
     from faimtrack.training.run import train as run_training
     from faimtrack.training.samples import DataPlaces
 
@@ -105,6 +105,8 @@ def train(
             result = run_training(run, bar.report)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("--resume goes on from the last checkpoint") from None
+    if not is_first_process():
+        return
     print(f"weights: {result.weights}")
     if result.best is not None:
         print(f"best by validation: {result.best}")

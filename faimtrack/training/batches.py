@@ -218,13 +218,14 @@ def _prepare_worker(number: int) -> None:
 def _collate(samples: Sequence[tuple[int, TrainingSample]], *, accumulate: int) -> StepBatch:
     share = len(samples) // accumulate
     parts = [
-        _batch([sample for _, sample in samples[start : start + share]])
+        batch_of([sample for _, sample in samples[start : start + share]])
         for start in range(0, len(samples), share)
     ]
     return StepBatch(samples[0][0], tuple(parts))
 
 
-def _batch(samples: Sequence[TrainingSample]) -> TrainingBatch:
+def batch_of(samples: Sequence[TrainingSample]) -> TrainingBatch:
+    """Samples as what goes through the network together."""
     return TrainingBatch(
         tuple(sample.image for sample in samples),
         tuple(sample.boxes for sample in samples),

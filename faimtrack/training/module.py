@@ -88,7 +88,8 @@ class DetectorModule(LightningModule):
         )
 
     def on_fit_start(self) -> None:
-        """Put the average beside the network."""
+        """Let the network learn, but for what it keeps frozen; put the average beside it."""
+        self.learner.train()
         if self.average is not None:
             self.average.to(self.device)
 
@@ -125,10 +126,11 @@ class DetectorModule(LightningModule):
         except ValueError as error:
             raise ValueError(f"step {batch.step}: {error}; {_made_of(batch)}") from error
         total = torch.stack(list(answer.losses.values())).sum()
+        losses = {name: value.detach() for name, value in answer.losses.items()}
         if not torch.isfinite(total):
             bad = ", ".join(
                 f"{name} is {float(value)}"
-                for name, value in answer.losses.items()
+                for name, value in losses.items()
                 if not torch.isfinite(value)
             )
             raise ValueError(
@@ -136,7 +138,6 @@ class DetectorModule(LightningModule):
                 f"{_made_of(batch)}"
             )
         self.manual_backward(total / len(batch.parts))
-        losses = {name: value.detach() for name, value in answer.losses.items()}
         return Answer(losses, answer.numbers)
 
     def divide_by(self, count: int) -> float:

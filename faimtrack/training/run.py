@@ -94,9 +94,10 @@ def train(run: TrainingRun, report: Report = no_report) -> TrainingResult:
     start = 0 if resume_from is None else step_of(resume_from)
     total = prepared.schedule.total_steps
     last = min(total, run.max_steps or total)
+    is_first = is_first_process()
+    report = report if is_first else no_report
     for remark in prepared.remarks:
         report(Progress(step=start, total=last, remark=remark))
-    is_first = is_first_process()
     if is_first:
         _start_folder(run)
     log = RunLog(run.output, _columns(prepared.learner), from_step=start) if is_first else None
@@ -183,7 +184,8 @@ def _resume_from(run: TrainingRun) -> Path | None:
     if output.exists() and not output.is_dir():
         raise NotADirectoryError(f"{output}: expected a folder for the run, got a file")
     there = [name for name in _OURS if (output / name).exists()]
-    if there and run.existing == "refuse":
+    # To the other processes it is the run that the first one has just begun.
+    if there and run.existing == "refuse" and is_first_process():
         raise FileExistsError(
             f"{output}: there is a run already ({', '.join(there[:3])}); --resume goes on with "
             "it, --overwrite starts it anew"

@@ -10,14 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from lightning.pytorch import Callback
+from torch import nn
 
 from faimtrack.structures import Frame
 from faimtrack.training.augmentation.config import AugmentationConfig
 from faimtrack.training.augmentation.sample import TrainingSample
 from faimtrack.training.average_precision import average_precision
+from faimtrack.training.batches import batch_of
 from faimtrack.training.fit import Machines, fit
 from faimtrack.training.learners.learner import file_tensors
+from faimtrack.training.module import DetectorModule
 from faimtrack.training.pictures import open_viewer
 from faimtrack.training.prepare import Prepared, prepare_training
 from faimtrack.training.progress import Progress, Report, no_report
@@ -52,7 +56,7 @@ def check_sanity(
     places: DataPlaces,
     machines: Machines,
     *,
-    steps: int = 200,
+    steps: int = 150,
     report: Report = no_report,
 ) -> tuple[Finding, ...]:
     """Look at one batch, let the recipe's network learn it by heart, and see what it found.
@@ -86,6 +90,7 @@ def check_sanity(
             callbacks=[losses],
             keeps_checkpoints=False,
         )
+        _measure_batch_norms(module, samples)
         weights = Path(folder) / "weights.safetensors"
         tensors = file_tensors(module.kept_tensors())
         write_weights(weights, tensors, prepared.learner.metadata())
@@ -198,6 +203,25 @@ def _overfitting(prepared: Prepared, images: int, steps: int, machines: Machines
         precision=precision,
     )
     return Schedule(config=changed, image_count=images)
+
+
+def _measure_batch_norms(module: DetectorModule, samples: Sequence[TrainingSample]) -> None:
+    """Give batch norms the statistics of these images.
+
+    Their running averages still remember the start after so few steps, layer upon layer.
+    """
+    learner = module.learner
+    learner.train()
+    norms = [
+        each for each in learner.modules() if isinstance(each, nn.BatchNorm2d) and each.training
+    ]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+    if norms:
+        batch = batch_of(samples).to(next(learner.parameters()).device)
+        with torch.no_grad():
+            learner(batch, is_plain=True, divide_by=lambda count: max(count, 1))
 
 
 def _ap50(prepared: Prepared, weights: Path, samples: Sequence[TrainingSample]) -> float:

@@ -1,0 +1,87 @@
+"""What stops a training, and what stays then."""
+
+import drawn_samples
+import pytest
+import torch
+
+from faimtrack.training import checkpoints as checkpoint_module
+from faimtrack.training.checkpoints import PlainCheckpointIO, checkpoints
+from faimtrack.training.fit import fit
+from faimtrack.training.learners.learner import Answer
+
+
+def run(folder, learner=None, *, schedule=None, **arguments):
+    return fit(
+        learner or drawn_samples.small_learner(),
+        drawn_samples.DrawnSamples(),
+        drawn_samples.small_schedule(**schedule or {"steps": 4}),
+        folder,
+        **arguments,
+    )
+
+
+def test_a_full_disk_stops_the_run_and_leaves_the_last_checkpoint(tmp_path, monkeypatch):
+    def save(content, file):
+        if content["global_step"] == 4:
+            file.write(b"half")
+            raise OSError(28, "No space left on device")
+        torch_save(content, file)
+
+    torch_save = torch.save
+    monkeypatch.setattr(checkpoint_module.torch, "save", save)
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        run(tmp_path)
+    assert caught.value.filename == str(tmp_path / "step-00000004.ckpt")
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000002.ckpt"]
+    assert PlainCheckpointIO().load_checkpoint(tmp_path / "step-00000002.ckpt")["global_step"] == 2
+
+
+def test_a_checkpoint_of_another_training_is_refused_and_says_what_differs(tmp_path):
+    run(tmp_path, max_steps=2, identity={"schedule.seed": 0, "input gt": "abc"})
+    last = checkpoints(tmp_path)[-1]
+    message = r"got one with input gt 'abc' \(now 'def'\), schedule.seed 0 \(now 1\)$"
+    with pytest.raises(ValueError, match=message):
+        run(tmp_path, resume_from=last, identity={"schedule.seed": 1, "input gt": "def"})
+
+
+def test_a_file_that_is_cut_off_is_refused_by_its_name(tmp_path):
+    path = tmp_path / "step-00000002.ckpt"
+    PlainCheckpointIO().save_checkpoint({"weights": torch.zeros(9)}, path)
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(ValueError, match=r"step-00000002.ckpt: expected a checkpoint"):
+        PlainCheckpointIO().load_checkpoint(path)
+
+
+class Poisoned(type(drawn_samples.small_learner())):
+    """A learner whose objectness is lost at some step."""
+
+    def forward(self, batch, **arguments):
+        answer = super().forward(batch, **arguments)
+        if arguments["is_plain"]:
+            answer.losses["objectness"] = answer.losses["objectness"] * float("nan")
+        return Answer(answer.losses, answer.numbers)
+
+
+def test_a_loss_that_is_no_number_stops_with_step_part_and_files(tmp_path):
+    learner = drawn_samples.small_learner()
+    learner.__class__ = Poisoned
+    message = (
+        r"step 2: expected a finite loss, but objectness is nan; .*made of drawn-\d.jpg, drawn"
+    )
+    with pytest.raises(ValueError, match=message):
+        run(tmp_path, learner, schedule={"steps": 4, "plain_steps": 2})
+    assert [path.name for path in checkpoints(tmp_path)] == ["step-00000002.ckpt"]
+
+
+def test_predictions_that_are_no_numbers_stop_with_step_and_files(tmp_path):
+    learner = drawn_samples.small_learner()
+    torch.nn.init.constant_(learner.network.head.reg_preds[0].bias, float("inf"))
+    with pytest.raises(ValueError, match=r"step 0: image 0 of the batch.*made of drawn-\d.jpg"):
+        run(tmp_path, learner)
+
+
+def test_half_precision_needs_a_gpu(tmp_path):
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(ValueError, match="expected 32 or bf16-mixed on a CPU, got 16-mixed"):
+        run(tmp_path, schedule={"precision": "16-mixed"})
