@@ -1,0 +1,180 @@
+"""Whole runs on a small crowd: files, going on, validation that leaves no trace."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from faimtrack.detectors.loading import open_detector
+from faimtrack.provenance import read_provenance
+from faimtrack.training.dry_run import dry_run
+from faimtrack.training.fit import Machines
+from faimtrack.training.recipe import resolve_training_recipe
+from faimtrack.training.run import TrainingRun, train
+from faimtrack.training.samples import DataPlaces
+from faimtrack.training.sanity import check_sanity
+from faimtrack.weights.files import read_checkpoint
+
+SMALL = {
+    "bytetrack": ["input_height=96", "input_width=160", "smallest_input=2", "largest_input=4"],
+    "tracktor": [
+        "network.name=faster-rcnn-mobilenet-v3-large-320-fpn", "short_side=96", "long_side=160",
+    ],
+}  # fmt: skip
+
+
+def run_of(name, data, output, *settings, **arguments):
+    masks = ["mask_branch.source=truth", "mask_branch.hidden_channels=16"]
+    overrides = [
+        *SMALL[name.removesuffix("-mask")],
+        *(masks if name.endswith("-mask") else ()),
+        "batch_size=2", "checkpoint_every=2", "log_every=1",
+        *settings,
+    ]  # fmt: skip
+    return TrainingRun(
+        recipe=resolve_training_recipe(f"crowd/{name}", overrides=overrides),
+        places=DataPlaces(data=data),
+        output=output,
+        machines=Machines(devices=1, workers=0, accelerator="cpu"),
+        **arguments,
+    )
+
+
+def rows_of(folder):
+    with (folder / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_run_leaves_weights_that_detect_and_all_that_belongs_to_them(small_crowd, tmp_path):
+    settings = ["steps=2", "every_steps=0", "pictures=1"]
+    result = train(run_of("bytetrack-mask", small_crowd, tmp_path / "run", *settings))
+    folder = tmp_path / "run"
+    assert (result.step, result.total) == (2, 2)
+    assert {path.name for path in folder.iterdir()} == {
+        "weights.safetensors", "weights.safetensors.json", "best.safetensors",
+        "best.safetensors.json", "checkpoints", "metrics.csv", "tensorboard", "pictures",
+        "validation", "recipe.yaml",
+    }  # fmt: skip
+    found = read_checkpoint(result.weights)
+    assert found.metadata.architecture == "yolox-nano"
+    assert found.metadata.settings["input_size"] == [96, 160]
+    assert found.metadata.settings["mask_branch"]["source"] == "truth"
+    assert any(key.startswith("mask_branch.") for key in found.tensors)
+    assert open_detector(result.weights).class_names == ("person",)
+    record = read_provenance(result.weights)
+    assert record.kind == "weights"
+    assert set(record.inputs) == {"crowd gt", "crowd seqinfo"}
+    rows = rows_of(folder)
+    assert [row["step"] for row in rows] == ["1", "2", "2"]
+    assert float(rows[1]["masks"]) > 0
+    assert 0 <= float(rows[2]["HOTA"]) <= 1
+    assert len(list((folder / "pictures").iterdir())) == 2
+    assert resolve_training_recipe(folder / "recipe.yaml").tree()["schedule"]["steps"] == 2
+    with pytest.raises(FileExistsError, match="--resume goes on with it, --overwrite"):
+        train(run_of("bytetrack-mask", small_crowd, folder, *settings))
+
+
+def test_a_checkpoint_of_another_seed_is_refused(small_crowd, tmp_path):
+    quiet = ["steps=2", "every_steps=0", "pictures=0"]
+    train(run_of("bytetrack", small_crowd, tmp_path, *quiet, max_steps=1))
+    other = run_of("bytetrack", small_crowd, tmp_path, *quiet, "seed=1", existing="resume")
+    with pytest.raises(ValueError, match=r"got one with schedule.seed 0 \(now 1\)"):
+        train(other)
+
+
+def test_crowd_human_is_named_where_it_is_wanted_and_only_there(small_crowd, tmp_path):
+    run = run_of("bytetrack", small_crowd, tmp_path, "data.crowd_human=true")
+    with pytest.raises(ValueError, match="--crowd-human: expected with a recipe"):
+        train(run)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["bytetrack-mask", "tracktor-mask"])
+def test_a_run_that_went_on_ends_as_a_whole_one_with_or_without_validation(
+    name, small_crowd, tmp_path
+):
+    settings = ["steps=5", "pictures=1"]
+    every = [*settings, "every_steps=2"]
+    whole = train(run_of(name, small_crowd, tmp_path / "whole", *every))
+    train(run_of(name, small_crowd, tmp_path / "cut", *every, max_steps=3))
+    cut = train(run_of(name, small_crowd, tmp_path / "cut", *every, existing="resume"))
+    expected, found = (read_checkpoint(each.weights).tensors for each in (whole, cut))
+    assert all(torch.equal(expected[key], found[key]) for key in expected)
+    scores = [json.loads((tmp_path / each / "validation" / "scores.json").read_text())
+              for each in ("whole", "cut")]  # fmt: skip
+    assert scores[0] == scores[1]
+    steps = [[row["step"] for row in rows_of(tmp_path / each)] for each in ("whole", "cut")]
+    assert steps[0] == steps[1] == ["1", "2", "2", "3", "4", "4", "5", "5"]
+    quiet = train(run_of(name, small_crowd, tmp_path / "quiet", *settings, "every_steps=0"))
+    unseen = read_checkpoint(quiet.weights).tensors
+    assert all(torch.equal(expected[key], unseen[key]) for key in expected)
+
+
+@pytest.mark.slow
+def test_one_batch_is_learnt_by_heart_and_the_data_are_called_sound(small_crowd):
+    run = run_of("bytetrack-mask", small_crowd, None, "input_height=160", "input_width=256")
+    findings = check_sanity(run.recipe, run.places, run.machines)
+    assert [finding.sentence for finding in findings if not finding.is_good] == []
+    assert len(findings) == 6
+
+
+MOT20 = ("bytetrack", "bytetrack-mask", "bytetrack-mask-paper", "bytetrack-mask-box2mask",
+         "tracktor", "tracktor-mask", "tracktor-mask-paper", "tracktor-mask-box2mask")  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MOT20)
+def test_one_step_of_each_of_the_papers_rows_at_its_full_size(name, small_crowd):
+    overrides = ["mask_branch.source=truth"] if "-mask" in name else []
+    recipe = resolve_training_recipe(f"mot20-half/{name}", overrides=overrides)
+    places = DataPlaces(data=small_crowd)
+    done = dry_run(recipe, places, Machines(devices=1, workers=0, accelerator="cpu"))
+    if "bytetrack" in name:
+        assert done.size == (896, 1600)
+        assert done.parameters > 98e6
+    else:
+        assert max(done.size) > 800
+        assert done.parameters > 40e6
+    assert done.seconds > 0
+    assert ("masks" in done.values) == ("-mask" in name)
+
+
+FLAT = """
+import sys
+sys.path.insert(0, {here!r})
+import conftest, drawn_samples
+from pathlib import Path
+from lightning.pytorch import Callback
+from faimtrack.training.fit import Machines, fit
+
+def resident():
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096
+
+class Watch(Callback):
+    def on_train_batch_end(self, trainer, module, outputs, batch, number):
+        if batch.step in (199, 999):
+            print(resident())
+
+fit(drawn_samples.small_learner(), drawn_samples.DrawnSamples(sides=(64,)),
+    drawn_samples.small_schedule(steps=1000, batch_size=2, checkpoint_every=100),
+    Path({folder!r}), callbacks=[Watch()], machines=Machines(devices=1, workers=1,
+    accelerator="cpu"))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="not Linux")  # noqa: PTH110
+def test_memory_is_flat_over_a_thousand_steps(tmp_path):
+    text = FLAT.format(here=os.path.dirname(__file__), folder=str(tmp_path))  # noqa: PTH120
+    done = subprocess.run(
+        [sys.executable, "-c", text], capture_output=True, text=True, timeout=900,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    early, late = map(int, done.stdout.split())
+    assert late - early < 20e6
