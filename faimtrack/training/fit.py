@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import signal
+import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -103,11 +106,9 @@ def fit(
     loader = _LateLoader(source, schedule, machines.workers, last)
     # At the start weights come from the learner; torch's own generator counts for nothing.
     module.train_dataloader = lambda: loader(trainer)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _ctrl_c_as_usual():
         _silence()
         trainer.fit(module, ckpt_path=resume_from, weights_only=True)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
     return module
 
 
@@ -184,6 +185,22 @@ def _make_trainer(
             use_distributed_sampler=False,
             default_root_dir=folder,
         )
+
+
+@contextmanager
+def _ctrl_c_as_usual() -> Iterator[None]:
+    """Lightning ends the process at Ctrl-C, and lets it be deaf to another; its caller decides."""
+    is_main = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGINT) if is_main else None
+    try:
+        yield
+    except SystemExit as end:
+        if isinstance(end.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        if is_main:
+            signal.signal(signal.SIGINT, before)
 
 
 def _silence() -> None:

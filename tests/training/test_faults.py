@@ -3,6 +3,7 @@
 import drawn_samples
 import pytest
 import torch
+from lightning.pytorch import Callback
 
 from faimtrack.training import checkpoints as checkpoint_module
 from faimtrack.training.checkpoints import PlainCheckpointIO, checkpoints
@@ -85,3 +86,17 @@ def test_half_precision_needs_a_gpu(tmp_path):
         pytest.skip("there is a GPU")
     with pytest.raises(ValueError, match="expected 32 or bf16-mixed on a CPU, got 16-mixed"):
         run(tmp_path, schedule={"precision": "16-mixed"})
+
+
+class CtrlC(Callback):
+    """A person who has seen enough."""
+
+    def on_train_batch_start(self, trainer, module, batch, number):
+        if batch.step == 3:
+            raise KeyboardInterrupt
+
+
+def test_ctrl_c_is_told_as_such_and_leaves_the_last_checkpoint(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, callbacks=[CtrlC()])
+    assert [path.name for path in checkpoints(tmp_path)] == ["step-00000002.ckpt"]

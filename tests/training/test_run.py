@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ import torch
 
 from faimtrack.detectors.loading import open_detector
 from faimtrack.provenance import read_provenance
+from faimtrack.recipes import recipe_names
 from faimtrack.training.dry_run import dry_run
 from faimtrack.training.fit import Machines
 from faimtrack.training.recipe import resolve_training_recipe
@@ -122,16 +124,30 @@ def test_one_batch_is_learnt_by_heart_and_the_data_are_called_sound(small_crowd)
     assert len(findings) == 6
 
 
-MOT20 = ("bytetrack", "bytetrack-mask", "bytetrack-mask-paper", "bytetrack-mask-box2mask",
-         "tracktor", "tracktor-mask", "tracktor-mask-paper", "tracktor-mask-box2mask")  # fmt: skip
+@pytest.fixture
+def crowd_human(small_crowd, tmp_path):
+    """Three pictures as CrowdHuman lays them out."""
+    lines = []
+    for number in range(1, 4):
+        picture = tmp_path / "Images" / f"{number}.jpg"
+        picture.parent.mkdir(exist_ok=True)
+        shutil.copyfile(small_crowd / "img1" / f"{number:06d}.jpg", picture)
+        person = {"tag": "person", "fbox": [20, 30, 20, 60], "extra": {}}
+        lines.append(json.dumps({"ID": str(number), "gtboxes": [person]}))
+    (tmp_path / "annotation_train.odgt").write_text("\n".join(lines) + "\n")
+    return tmp_path
+
+
+MOT20 = [name for name in recipe_names() if name.startswith("mot20-half/")]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MOT20)
-def test_one_step_of_each_of_the_papers_rows_at_its_full_size(name, small_crowd):
+def test_one_step_of_each_of_the_papers_rows_at_its_full_size(name, small_crowd, crowd_human):
     overrides = ["mask_branch.source=truth"] if "-mask" in name else []
-    recipe = resolve_training_recipe(f"mot20-half/{name}", overrides=overrides)
-    places = DataPlaces(data=small_crowd)
+    recipe = resolve_training_recipe(name, overrides=overrides)
+    wants = recipe.data.crowd_human
+    places = DataPlaces(data=small_crowd, crowd_human=crowd_human if wants else None)
     done = dry_run(recipe, places, Machines(devices=1, workers=0, accelerator="cpu"))
     if "bytetrack" in name:
         assert done.size == (896, 1600)
