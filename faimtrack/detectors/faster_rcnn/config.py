@@ -168,11 +168,6 @@ class FasterRcnnTrainingConfig(ProposalConfig):
         unit="px", low=1,
     )  # fmt: skip
     long_side: int = parameter(1088, "See short_side.", unit="px", low=1)
-    crop_side: int = parameter(
-        1088, "Training crops are at most this high and wide.", unit="px", low=1
-    )
-    scale_low: float = parameter(0.8, "Smallest random factor of the scaling.", low=0.01)
-    scale_high: float = parameter(1.2, "Largest random factor of the scaling.", low=0.01)
     _presets: ClassVar[dict[str, dict[str, Any]]] = {
         "default": {},
         "coco": _COCO | {
