@@ -17,7 +17,8 @@ from faimtrack.masks.config import InstancesConfig
 from faimtrack.masks.mask import Mask
 from faimtrack.masks.segmenter import FrameObjects, Segment
 
-_NUMBER = re.compile(r"(\d+)\.[A-Za-z]+$")
+_NUMBER = re.compile(r"(\d{1,18})\.[A-Za-z]+$")
+_FARTHEST_PX = 1e9
 
 
 class InstanceMasks:
@@ -101,17 +102,33 @@ def _read_results(path: Path) -> tuple[list[Any], dict[object, int]]:
         raise ValueError(f"{path}: expected instances in COCO's JSON, got no whole JSON") from None
     frames: dict[object, int] = {}
     if isinstance(tree, Mapping):
-        for image in tree.get("images", ()):
-            frames[image.get("id")] = _frame_of(f"{path}: image {image.get('id')}", image, {})
+        frames = _frames_of_images(path, tree.get("images", []))
         tree = tree.get("annotations")
     if not isinstance(tree, list):
         raise ValueError(f"{path}: expected a list of COCO results, got other JSON")
     return tree, frames
 
 
+def _frames_of_images(path: Path, images: Any) -> dict[object, int]:
+    if not isinstance(images, list) or not all(isinstance(each, Mapping) for each in images):
+        raise ValueError(f"{path}: expected images as a list of objects, got other JSON")
+    return {
+        _image_id(where, image): _frame_of(where, image, {})
+        for where, image in ((f"{path}: image {row}", each) for row, each in enumerate(images, 1))
+    }
+
+
+def _image_id(where: str, image: Mapping[str, Any]) -> int | str:
+    found = image.get("id")
+    if not isinstance(found, (int, str)):
+        raise ValueError(f"{where}: expected an id, a number or a text, got {found!r}")
+    return found
+
+
 def _frame_of(where: str, result: Mapping[str, Any], frames: Mapping[object, int]) -> int:
-    if "image_id" in result and result["image_id"] in frames:
-        return frames[result["image_id"]]
+    number = result.get("image_id")
+    if isinstance(number, (int, str)) and number in frames:
+        return frames[number]
     if "file_name" in result:
         match = _NUMBER.search(str(result["file_name"]))
         if match is None:
@@ -120,7 +137,6 @@ def _frame_of(where: str, result: Mapping[str, Any], frames: Mapping[object, int
                 f"got {result['file_name']!r}"
             )
         return int(match[1])
-    number = result.get("image_id")
     if not isinstance(number, int) or isinstance(number, bool) or number < 1:
         raise ValueError(f"{where}: expected image_id to be a frame from 1, got {number!r}")
     return number
@@ -140,7 +156,7 @@ def _mask_of(where: str, result: Mapping[str, Any], size: tuple[int, int]) -> Ma
     if isinstance(segmentation, list):
         counts = _polygon_counts(where, segmentation, size)
     elif isinstance(segmentation, Mapping):
-        if list(segmentation.get("size", ())) != [height, width]:
+        if segmentation.get("size") != [height, width]:
             raise ValueError(
                 f"{where}: expected masks of {height} x {width} (height x width) pixels, got "
                 f"{segmentation.get('size')!r}"
@@ -168,8 +184,11 @@ def _polygon_counts(where: str, polygons: list[Any], size: tuple[int, int]) -> b
     for polygon in polygons:
         if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
             raise ValueError(f"{where}: expected polygons x1 y1 x2 y2 x3 y3 ..., got {polygon!r}")
-        if not all(isinstance(value, (int, float)) for value in polygon):
-            raise ValueError(f"{where}: expected polygons of numbers, got {polygon!r}")
+        # What is not a number makes pycocotools ask for all the memory there is.
+        if not all(
+            isinstance(value, (int, float)) and abs(value) <= _FARTHEST_PX for value in polygon
+        ):
+            raise ValueError(f"{where}: expected polygons of finite numbers, got {polygon!r}")
     if not polygons:
         raise ValueError(f"{where}: expected polygons, got none")
     height, width = size

@@ -135,6 +135,22 @@ def test_polygons_and_plain_counts_are_read(open_instances, segmentation):
             "expected run lengths that fill 40 x 60",
         ),
         ([result(1, 1, 5, 5, file_name="img.jpg")], "expected a file name with the frame's"),
+        ([result(1, 1, 5, 5, image=[1])], "expected image_id to be a frame from 1, got [1]"),
+        ([result(1, 1, 5, 5, segmentation={"size": 5})], "expected masks of 40 x 60"),
+        (
+            [result(1, 1, 5, 5, segmentation=[[float("nan"), 1, 9, 1, 9, 9]])],
+            "expected polygons of finite numbers",
+        ),
+        (
+            [result(1, 1, 5, 5, segmentation=[[10**400, 1, 9, 1, 9, 9]])],
+            "expected polygons of finite numbers",
+        ),
+        ({"images": None, "annotations": []}, "expected images as a list of objects"),
+        ({"images": ["a"], "annotations": []}, "expected images as a list of objects"),
+        (
+            {"images": [{"id": [1], "file_name": "1.jpg"}], "annotations": []},
+            "image 1: expected an id, a number or a text, got [1]",
+        ),
     ],
 )
 def test_faulty_instances_are_refused_in_one_line(open_instances, content, message):
