@@ -38,6 +38,31 @@ def step_of(path: Path) -> int:
     return int(match[1])
 
 
+def load_state(path: Path, *, lazily: bool = False) -> dict[str, Any]:
+    """What a checkpoint holds, on the CPU.
+
+    Args:
+        path: The file.
+        lazily: Whether tensors stay in the file until somebody looks at them.
+
+    Raises:
+        ValueError: It is none, or cut off.
+        OSError: It cannot be read.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=lazily)
+    except OSError:
+        raise
+    except Exception as error:  # torch has no type of its own for broken files
+        first = str(error).strip().splitlines()[:1]
+        raise ValueError(
+            f"{path}: expected a checkpoint of a training run, got {' '.join(first)}"
+        ) from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: expected a checkpoint of a training run, got other content")
+    return content
+
+
 class PlainCheckpointIO(CheckpointIO):
     """Files that appear when they are whole, and are read without running code in them."""
 
@@ -63,19 +88,7 @@ class PlainCheckpointIO(CheckpointIO):
             ValueError: It is none, or cut off.
             OSError: It cannot be read.
         """
-        path = Path(path)
-        try:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-        except OSError:
-            raise
-        except Exception as error:  # torch has no type of its own for broken files
-            first = str(error).strip().splitlines()[:1]
-            raise ValueError(
-                f"{path}: expected a checkpoint of a training run, got {' '.join(first)}"
-            ) from None
-        if not isinstance(content, dict):
-            raise ValueError(f"{path}: expected a checkpoint of a training run, got other content")
-        return content
+        return load_state(Path(path))
 
     def remove_checkpoint(self, path: Any) -> None:
         """Delete a file."""

@@ -162,20 +162,37 @@ class DetectorModule(LightningModule):
         Raises:
             ValueError: The checkpoint is of another run, or another version wrote it.
         """
-        state = checkpoint.get(_STATE)
-        if not isinstance(state, dict) or state.get("format_version") != FORMAT_VERSION:
-            raise ValueError("expected a checkpoint of this version of faimtrack, got another")
-        differences = _differences(self._identity, state["identity"])
-        if differences:
-            raise ValueError(
-                f"expected a checkpoint of the same training, got one with {differences}"
-            )
+        state = check_identity(checkpoint, self._identity)
         if self.average is not None:
             self.average.load(state["average"])
 
     def kept_tensors(self) -> Mapping[str, Tensor]:
         """The weights that are worth keeping: averaged ones, if there are."""
         return self.learner.state_dict() if self.average is None else self.average.tensors
+
+
+def check_identity(
+    checkpoint: Mapping[str, Any], identity: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """Refuse a checkpoint of another run.
+
+    Args:
+        checkpoint: What the file holds.
+        identity: What it must have been made with.
+
+    Returns:
+        What `DetectorModule` added to it.
+
+    Raises:
+        ValueError: It is of another run, or another version wrote it.
+    """
+    state = checkpoint.get(_STATE)
+    if not isinstance(state, dict) or state.get("format_version") != FORMAT_VERSION:
+        raise ValueError("expected a checkpoint of this version of faimtrack, got another")
+    differences = _differences(identity, state["identity"])
+    if differences:
+        raise ValueError(f"expected a checkpoint of the same training, got one with {differences}")
+    return state
 
 
 def shared_divisor(count: int, device: torch.device | str) -> float:

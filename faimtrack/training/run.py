@@ -13,10 +13,11 @@ from torch import Tensor
 
 from faimtrack.atomic import atomic_file
 from faimtrack.provenance import Provenance, write_provenance
-from faimtrack.training.checkpoints import checkpoints, step_of
+from faimtrack.training.checkpoints import checkpoints, load_state, step_of
 from faimtrack.training.fit import Machines, fit
 from faimtrack.training.learners.learner import Learner, file_tensors
 from faimtrack.training.logs import RunLog, StepLog
+from faimtrack.training.module import check_identity
 from faimtrack.training.prepare import Prepared, prepare_training
 from faimtrack.training.progress import Progress, Report, no_report
 from faimtrack.training.recipe import TrainingRecipe
@@ -91,6 +92,8 @@ def train(run: TrainingRun, report: Report = no_report) -> TrainingResult:
     """
     resume_from = _resume_from(run)
     prepared = prepare_training(run.recipe, run.places)
+    if resume_from is not None:  # before anything in the folder is touched
+        check_identity(load_state(resume_from, lazily=True), prepared.identity())
     start = 0 if resume_from is None else step_of(resume_from)
     total = prepared.schedule.total_steps
     last = min(total, run.max_steps or total)

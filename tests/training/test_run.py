@@ -88,6 +88,17 @@ def test_a_checkpoint_of_another_seed_is_refused(small_crowd, tmp_path):
         train(other)
 
 
+def test_a_run_that_another_recipe_cannot_go_on_with_stays_as_it_is(small_crowd, tmp_path):
+    quiet = ["steps=2", "every_steps=0", "pictures=0"]
+    train(run_of("bytetrack", small_crowd, tmp_path, *quiet, max_steps=1))
+    names = ("recipe.yaml", "metrics.csv")
+    before = [(tmp_path / name).read_bytes() for name in names]
+    other = run_of("bytetrack-mask", small_crowd, tmp_path, *quiet, existing="resume")
+    with pytest.raises(ValueError, match="got one with mask_branch"):
+        train(other)
+    assert [(tmp_path / name).read_bytes() for name in names] == before
+
+
 def test_crowd_human_is_named_where_it_is_wanted_and_only_there(small_crowd, tmp_path):
     run = run_of("bytetrack", small_crowd, tmp_path, "data.crowd_human=true")
     with pytest.raises(ValueError, match="--crowd-human: expected with a recipe"):
