@@ -179,7 +179,7 @@ def _check_masks(
 ) -> None:
     assert settings.mask_source is not None
     try:
-        masks = open_masks(info, settings.mask_source, settings.masks_root)
+        masks = open_masks(info, settings.mask_source, settings.masks_root, split=settings.split)
     except (ValueError, OSError) as error:
         report.add("masks that cannot be used", describe_error(error))
         return

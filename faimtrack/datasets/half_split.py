@@ -141,7 +141,9 @@ class HalfSplit:
             table, reasons = _objects(info, frames, config)
             left_out += reasons
             names = _image_names(info, frames)
-            masks = None if mask_source is None else open_masks(info, mask_source, masks_root)
+            masks = None
+            if mask_source is not None:
+                masks = open_masks(info, mask_source, masks_root, split=split)
             parts.append(_Part(info, frames, table, names, masks))
         made = cls(parts, left_out)
         if not sum(len(part.table) for part in parts):
@@ -181,11 +183,23 @@ def choose_copies(sequences: Sequence[SequenceInfo]) -> list[SequenceInfo]:
     return chosen
 
 
-def open_masks(info: SequenceInfo, method: MaskMethod, root: Path | None = None) -> MaskTable:
+def open_masks(
+    info: SequenceInfo,
+    method: MaskMethod,
+    root: Path | None = None,
+    *,
+    split: SplitName = "full",
+) -> MaskTable:
     """A sequence's masks; a crowd's exact ones where no others were made from them.
 
+    Args:
+        info: The sequence.
+        method: How its masks were made.
+        root: Where masks lie if not with their sequences.
+        split: Which frames are of interest.
+
     Raises:
-        ValueError: The file is wrong, or made for another ground truth or image size.
+        ValueError: The file is wrong, or made for another ground truth, image size or half.
         OSError: There is none, or it cannot be read.
     """
     path = mask_file(info.folder, method, root)
@@ -198,6 +212,9 @@ def open_masks(info: SequenceInfo, method: MaskMethod, root: Path | None = None)
             f"`faimtrack masks make --method {method}` makes them"
         )
     masks = MaskTable.open(path, info.ground_truth_path)
+    made_for = masks.metadata.get("split", "full")
+    if {split, made_for} == {"train-half", "val-half"}:
+        raise ValueError(f"{path}: expected masks of the split {split}, got those of {made_for}")
     size = (info.height, info.width)
     if masks.size is not None and None not in size and masks.size != size:
         raise ValueError(

@@ -39,11 +39,12 @@ def make_sequence(tmp_path):
     return make
 
 
-def write_masks(sequence, masks, *, method="grabcut", ground_truth=None):
+def write_masks(sequence, masks, *, method="grabcut", ground_truth=None, **metadata):
     path = mask_file(sequence, method)
     path.parent.mkdir(exist_ok=True)
     sha256 = file_sha256(ground_truth or sequence / "gt" / "gt.txt")
-    with MaskStoreWriter(path, metadata={"ground_truth_sha256": sha256}) as writer:
+    metadata["ground_truth_sha256"] = sha256
+    with MaskStoreWriter(path, metadata=metadata) as writer:
         for frame, found in masks.items():
             writer.write(frame, found)
 
@@ -169,6 +170,17 @@ def test_masks_for_another_ground_truth_are_refused(make_sequence):
     write_masks(sequence, {1: {1: rectangle(1, 1, 4, 4)}}, ground_truth=other / "gt" / "gt.txt")
     with pytest.raises(ValueError, match="masks make"):
         HalfSplit.open(sequence, mask_source="grabcut")
+
+
+def test_masks_of_the_other_half_are_refused(make_sequence):
+    sequence = make_sequence()
+    write_masks(sequence, {6: {1: rectangle(4, 3, 10, 20)}}, split="val-half")
+    with pytest.raises(
+        ValueError, match=r"grabcut\.parquet: expected masks of the split train-half, got .* val-"
+    ):
+        HalfSplit.open(sequence, mask_source="grabcut")
+    whole = HalfSplit.open(sequence, split="full", mask_source="grabcut")
+    assert whole[5].masks()[0] is not None
 
 
 def test_absent_masks_are_named_with_what_makes_them(make_sequence):
