@@ -13,8 +13,9 @@ from faimtrack.structures import Image
 STRIDES = (8, 16, 32)
 PADDING = 114
 """What the margins of an image are filled with."""
-_MEAN = np.array([0.485, 0.456, 0.406], np.float32)[:, None, None]
-_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)[:, None, None]
+MEAN = np.array([0.485, 0.456, 0.406], np.float32)[:, None, None]
+DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)[:, None, None]
+"""ImageNet's, `(3, 1, 1)` of RGB from 0 to 1: what legacy inputs are normalised by."""
 
 
 def fill_input(
@@ -38,8 +39,8 @@ def fill_input(
         out[:] = planes[::-1]
     else:
         np.divide(planes, np.float32(255), out=out, dtype=np.float32)
-        out -= _MEAN
-        out /= _DEVIATION
+        out -= MEAN
+        out /= DEVIATION
     return ratio
 
 

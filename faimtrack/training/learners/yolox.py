@@ -9,14 +9,12 @@ import torch
 from torch import Tensor
 
 from faimtrack.detectors.yolox.assignment import SimOtaConfig
+from faimtrack.detectors.yolox.letterbox import DEVIATION, MEAN
 from faimtrack.detectors.yolox.losses import YoloxLossConfig, YoloxTargets, yolox_loss
 from faimtrack.detectors.yolox.network import Yolox
 from faimtrack.training.batches import TrainingBatch
 from faimtrack.training.learners.learner import Answer, DivideBy, Learner, with_mask_branch
 from faimtrack.weights.files import WeightsMetadata
-
-_MEAN = (0.485, 0.456, 0.406)
-_DEVIATION = (0.229, 0.224, 0.225)
 
 
 class YoloxLearner(Learner):
@@ -109,7 +107,6 @@ class YoloxLearner(Learner):
         images = torch.stack(batch.images)
         if self.input_convention == "current":
             return images.flip(1).float().contiguous(memory_format=torch.channels_last)
-        mean = torch.tensor(_MEAN, device=images.device)[:, None, None]
-        deviation = torch.tensor(_DEVIATION, device=images.device)[:, None, None]
+        mean, deviation = (torch.from_numpy(each).to(images.device) for each in (MEAN, DEVIATION))
         pixels = (images.float() / 255 - mean) / deviation
         return pixels.contiguous(memory_format=torch.channels_last)
