@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,7 +33,7 @@ from faimtrack.masks import (
 )
 from faimtrack.masks.config import Device
 from faimtrack.masks.scoring import BANDS
-from faimtrack.motfile import SplitName, find_sequences, read_sequence_info
+from faimtrack.motfile import SplitName, find_sequences
 
 masks = typer.Typer(
     add_completion=False,
@@ -219,6 +220,9 @@ def show(
     split: Annotated[SplitName, typer.Option(help="Which part of the sequence.")] = "full",
     count: Annotated[int, typer.Option(min=1, max=2000, help="How many objects.")] = 48,
     columns: Annotated[int, typer.Option(min=1, max=100, help="Tiles in a row.")] = 12,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a picture that is there.")
+    ] = False,
 ) -> None:
     """Paint a contact sheet of objects with their masks.
 
@@ -226,6 +230,8 @@ def show(
     """
     if output.suffix.lower() not in {".png", ".jpg", ".jpeg"}:
         raise typer.BadParameter(f"{output}: expected a picture's name, .png or .jpg")
+    if output.exists() and not overwrite:
+        raise FileExistsError(f"{output}: already there; --overwrite replaces it")
     stores = [mask_file(data, method, root) for method in _known(methods) or [DEFAULT_METHOD]]
     sheet = mask_sheet(data, stores, count=count, columns=columns, split=split)
     import cv2
@@ -264,7 +270,7 @@ def score(
         )
     scores = {
         method: {
-            read_sequence_info(folder).name: score_masks(folder, mask_file(folder, method, root))
+            folder.resolve().name: score_masks(folder, mask_file(folder, method, root))
             for folder in folders
         }
         for method in chosen
@@ -305,15 +311,19 @@ def _print_scores(scores: dict[MaskMethod, dict[str, MaskScores]]) -> None:
         table.add_row(
             method,
             f"{len(joined.ious):,}",
-            f"{100 * joined.coverage:.1f} %",
-            f"{joined.mean_iou:.3f}",
-            f"{joined.mean_iou_of_masks:.3f}",
+            f"{100 * joined.coverage:.1f} %" if len(joined.ious) else "-",
+            _mean(joined.mean_iou),
+            _mean(joined.mean_iou_of_masks),
             *(_band(joined, low, high) for low, high in BANDS),
         )
     console = make_console()
     console.print(table)
     first = joined_scores(list(next(iter(scores.values())).values()))
     console.print(f"{first.hidden:,} people show no pixel and are left out.", markup=False)
+
+
+def _mean(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.3f}"
 
 
 def _band(scores: MaskScores, low: float, high: float) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from faimtrack.masks.mask import Mask
-from faimtrack.masks.objects import SequenceObjects, read_objects
+from faimtrack.masks.objects import SequenceObjects, image_size, read_objects
 from faimtrack.masks.parts import MaskParts
 from faimtrack.masks.segmenter import FrameObjects, Segment
 from faimtrack.masks.sources import SegmenterLoader, open_masks
@@ -86,7 +86,7 @@ def make_masks(
     refuse_existing(task)
     source = MotSequence(task.sequence, split=task.split)
     objects = read_objects(
-        source.sequence, _image_size(source), classes=task.config.classes, split=task.split
+        source.sequence, image_size(source), classes=task.config.classes, split=task.split
     )
     record = _record(task, source.sequence)
     notes = []
@@ -197,15 +197,6 @@ def _outcome(segment: Segment | None, minimum_quality: float) -> str:
     if not segment.pixels.any():
         return "empty"
     return "low_quality" if segment.quality < minimum_quality else "kept"
-
-
-def _image_size(source: MotSequence) -> tuple[int, int]:
-    """Height and width of the frames: as `seqinfo.ini` says, or else as the first image is."""
-    sequence = source.sequence
-    if sequence.height is not None and sequence.width is not None:
-        return sequence.height, sequence.width
-    first = next(iter(source)).image
-    return first.shape[0], first.shape[1]
 
 
 def _record(task: MaskTask, sequence: SequenceInfo) -> Provenance:

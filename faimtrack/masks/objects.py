@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from faimtrack.masks.config import PEDESTRIAN
 from faimtrack.motfile import MotTable, SequenceInfo, SplitName, read_mot, split_frames
+from faimtrack.video.images import MotSequence
+
+_LARGEST_ID = 2**31 - 1  # that a store holds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +82,7 @@ def read_objects(
         raise FileNotFoundError(f"{path}: expected the ground truth, got no such file")
     table = read_mot(path, "ground truth", frame_count=sequence.frame_count)
     has_classes = _has_classes(table)
+    _check_ids(path, table)
     counts = np.trunc(table.confidences) != 0
     if has_classes:
         counts &= np.isin(table.class_ids, classes)
@@ -105,6 +109,20 @@ def read_objects(
     )
 
 
+def image_size(source: MotSequence) -> tuple[int, int]:
+    """Height and width of the frames: as `seqinfo.ini` says, or else as the first image is.
+
+    Raises:
+        ValueError: The first image is broken.
+        OSError: It cannot be read.
+    """
+    sequence = source.sequence
+    if sequence.height is not None and sequence.width is not None:
+        return sequence.height, sequence.width
+    first = next(iter(source)).image
+    return first.shape[0], first.shape[1]
+
+
 def image_windows(boxes: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.int64]:
     """Boxes in whole pixels of an image: rounded to the nearest and cut at its borders.
 
@@ -120,6 +138,16 @@ def image_windows(boxes: NDArray[np.float64], size: tuple[int, int]) -> NDArray[
         np.int64
     )
     return windows
+
+
+def _check_ids(path: Path, table: MotTable) -> None:
+    too_large = np.flatnonzero(np.abs(table.ids) > _LARGEST_ID)
+    if len(too_large):
+        row = too_large[0]
+        raise ValueError(
+            f"{path}: expected ids up to {_LARGEST_ID}, got {table.ids[row]} in frame "
+            f"{table.frames[row]}"
+        )
 
 
 def _has_classes(table: MotTable) -> bool:

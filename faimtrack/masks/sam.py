@@ -126,7 +126,8 @@ def open_sam(path: str | os.PathLike[str], config: PromptConfig) -> PromptedSegm
 
     tensors = read_checkpoint(path).tensors
     embedding = tensors.get(_SAM_KEY)
-    size = None if embedding is None else _SAM_BY_WIDTH.get(int(embedding.shape[-1]))
+    width = 0 if embedding is None or not embedding.ndim else int(embedding.shape[-1])
+    size = _SAM_BY_WIDTH.get(width)
     if size is None:
         raise _other(Path(path), "SAM (ViT-B, L or H)", tensors)
     network = sam_model_registry[size]()

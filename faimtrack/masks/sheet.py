@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from faimtrack.drawing import colour_of, contact_sheet
 from faimtrack.masks.mask import Mask
-from faimtrack.masks.objects import SequenceObjects, read_objects
+from faimtrack.masks.objects import SequenceObjects, image_size, read_objects
 from faimtrack.masks.table import MaskTable
 from faimtrack.motfile import SplitName
 from faimtrack.structures import Image
@@ -49,16 +49,17 @@ def mask_sheet(
         `(H, W, 3)` uint8 RGB. Above each object: frame, track id and quality.
 
     Raises:
-        ValueError: A store is damaged or was made for other boxes, or an image is broken.
+        ValueError: A store is damaged, was made for other boxes or another image size, or an
+            image is broken.
         OSError: A file cannot be read.
     """
     if not stores or count < 1:
         raise ValueError(f"expected stores and a count from 1, got {len(stores)} and {count}")
     source = MotSequence(sequence, split=split)
     info = source.sequence
-    tables = [MaskTable.open(path, info.ground_truth_path) for path in stores]
-    size = next((table.size for table in tables if table.size is not None), None)
-    if size is None:
+    size = image_size(source)
+    tables = [MaskTable.open(path, info.ground_truth_path, size=size) for path in stores]
+    if not any(len(table) for table in tables):
         raise ValueError(f"{stores[0]}: expected masks to show, got none")
     objects = read_objects(info, size, classes=_classes(tables[0]), split=split)
     chosen = np.unique(np.linspace(0, len(objects) - 1, min(count, len(objects))).astype(np.int64))

@@ -198,6 +198,8 @@ def _donors_of(
         return exact
     if method != "shuffled":
         return None
+    if shuffled == "shuffled":
+        raise ValueError("shuffled: expected masks of another method to shuffle, got shuffled")
     candidates = [
         exact if each == "truth" and exact.is_file() else mask_file(folder, each, root)
         for each in ((shuffled,) if shuffled else _METHODS_TO_SHUFFLE)

@@ -189,3 +189,37 @@ def test_masks_of_another_size_are_told(faimtrack, data, complaint):
         writer.write(1, {1: Mask.encode(np.ones((4, 4), dtype=bool))})
     ended = faimtrack("masks", "score", data / "one", "--method", "box")
     assert "expected masks of 160 x 96 pixels, got 4 x 4" in complaint(ended.err)
+
+
+def test_sheet_replaces_a_picture_only_if_asked_to(faimtrack, data, complaint):
+    faimtrack("masks", "make", data / "one", "--method", "box")
+    picture = data / "one" / "img1" / "000001.jpg"
+    before = picture.read_bytes()
+    shown = faimtrack("masks", "show", data / "one", picture, "--method", "box")
+    assert shown.status == 1
+    assert "already there; --overwrite replaces it" in complaint(shown.err)
+    assert picture.read_bytes() == before
+    sheet = data / "sheet.png"
+    sheet.write_text("old")
+    arguments = ("masks", "show", data / "one", sheet, "--method", "box", "--overwrite")
+    assert faimtrack(*arguments).status == 0
+
+
+def test_sequences_of_one_name_are_both_scored(faimtrack, data):
+    ini = data / "two" / "seqinfo.ini"
+    ini.write_text(ini.read_text().replace("name=two", "name=one"))
+    faimtrack("masks", "make", data, "--method", "truth")
+    tree = json.loads(faimtrack("masks", "score", data, "--json").out)["truth"]
+    counts = {name: each["objects"] for name, each in tree["sequences"].items()}
+    assert list(counts) == ["one", "two"]
+    assert tree["all"]["objects"] == sum(counts.values())
+
+
+def test_scores_of_nothing_are_dashes(faimtrack, data):
+    truth = data / "one" / "gt" / "gt.txt"
+    rows = truth.read_text().splitlines(keepends=True)
+    truth.write_text("".join(row for row in rows if row.startswith("1,")))
+    faimtrack("masks", "make", data / "one", "--method", "box", "--split", "val-half")
+    table = faimtrack("masks", "score", data / "one").out
+    assert "box" in table
+    assert "nan" not in table

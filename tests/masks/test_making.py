@@ -411,6 +411,7 @@ def test_masks_to_shuffle_must_be_there(crowd):
         ("box", {"weights": "x"}, "box: expected no weights"),
         ("sam2", {}, "sam2: expected weights"),
         ("box2mask", {}, "box2mask: expected instances"),
+        ("shuffled", {"shuffled": "shuffled"}, "shuffled: expected masks of another method"),
         ("box", {"config": GrabCutConfig()}, "box: expected a MaskConfig, got a GrabCutConfig"),
     ],
 )

@@ -82,3 +82,8 @@ def test_windows_lie_in_the_image(corners):
     assert 0 <= top <= bottom <= SIZE[0]
     inside = np.clip(box, 0, [100, 50, 100, 50])
     assert np.abs(inside - [left, top, right, bottom]).max() <= 0.5
+
+
+def test_id_that_no_store_holds_is_named(sequence):
+    with pytest.raises(ValueError, match=r"expected ids up to 2147483647, got 3000000000 in fra"):
+        read_objects(sequence("1,3000000000,5,5,10,10,1,1,1"), (50, 80), classes=(1,))

@@ -127,3 +127,13 @@ def test_sheet_paints_masks_where_they_are(crowd, made):
 def test_sheet_of_nothing_is_refused(crowd, made, stores, count):
     with pytest.raises(ValueError, match="expected stores and a count from 1"):
         mask_sheet(crowd, [made("box")] * stores, count=count)
+
+
+def test_sheet_of_masks_of_another_image_size_is_refused(crowd, made):
+    ini = crowd / "seqinfo.ini"
+    text = ini.read_text()
+    ini.write_text(text.replace("imWidth=192", "imWidth=384"))
+    store = made("box")
+    ini.write_text(text)
+    with pytest.raises(ValueError, match=r"expected masks of 192 x 128 pixels, got 384 x 128"):
+        mask_sheet(crowd, [store])
