@@ -6,12 +6,13 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 from torch import Tensor
 
 from faimtrack.atomic import atomic_file
+from faimtrack.pipeline.tasks import Existing
 from faimtrack.provenance import Provenance, write_provenance
 from faimtrack.training.checkpoints import checkpoints, load_state, step_of
 from faimtrack.training.fit import Machines, fit
@@ -26,7 +27,6 @@ from faimtrack.training.validating import Validating
 from faimtrack.training.validation import SCORES
 from faimtrack.weights.files import write_weights
 
-Existing = Literal["refuse", "resume", "overwrite"]
 WEIGHTS, BEST, CHECKPOINTS, RECIPE = (
     "weights.safetensors", "best.safetensors", "checkpoints", "recipe.yaml",
 )  # fmt: skip

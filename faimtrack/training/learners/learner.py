@@ -8,11 +8,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from faimtrack.detectors.mask_branch.loading import SETTING
 from faimtrack.training.batches import TrainingBatch
 from faimtrack.weights.files import WeightsMetadata
-
-MASK_BRANCH = "mask_branch"
-"""What a mask branch's keys begin with in files of weights, and what its settings are called."""
 
 DivideBy = Callable[[int], float]
 """From this process's count of what is learnt from, to what its sum is divided by."""
@@ -77,4 +75,4 @@ def file_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def with_mask_branch(metadata: WeightsMetadata, settings: Mapping[str, Any]) -> WeightsMetadata:
     """Metadata that also say how the mask branch is built."""
-    return replace(metadata, settings={**metadata.settings, MASK_BRANCH: dict(settings)})
+    return replace(metadata, settings={**metadata.settings, SETTING: dict(settings)})
