@@ -173,11 +173,12 @@ class ValidationConfig(PresetConfig):
 
     split: SplitName = parameter("val-half", "Which part of each sequence.")
     every_epochs: float = parameter(
-        1.0, "From one validation to the next; 0: only at the end.", unit="epochs", low=0.0
+        1.0, "From one validation to the next; 0: none on the way.", unit="epochs", low=0.0
     )
     every_steps: int | None = parameter(
-        None, "Steps in place of `every_epochs`; 0: only at the end.", unit="steps", low=0
+        None, "Steps in place of `every_epochs`; 0: none on the way.", unit="steps", low=0
     )
+    at_end: bool = parameter(True, "Whether the last weights are scored too.")
     choose_by: Literal["HOTA", "AP", "AP50"] = parameter(
         "HOTA", "By which of the numbers `best.safetensors` is chosen."
     )

@@ -60,7 +60,7 @@ class Validating(Callback):
         if steps is None:
             steps = round(config.every_epochs * schedule.steps_per_epoch)
         self._every = steps
-        self._is_end = last_step == schedule.total_steps
+        self._is_end = config.at_end and last_step == schedule.total_steps
 
     def on_train_batch_end(
         self,
@@ -88,7 +88,7 @@ class Validating(Callback):
         self._save(weights, module.kept_tensors(), done)
         recipe = self._prepared.recipe
         data = self._prepared.places.data
-        scores = validate(recipe, data, weights, folder / "files")
+        scores = dict(validate(recipe, data, weights, folder / "files").combined)
         shutil.rmtree(folder / "files", ignore_errors=True)
         self._keep_if_best(weights, scores, done)
         self._draw(weights, batch, done)

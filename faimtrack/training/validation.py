@@ -4,65 +4,89 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from faimtrack.boxes import Boxes
 from faimtrack.datasets.half_split import HalfSplit, choose_copies
 from faimtrack.detectors.files.reading import read_detections
 from faimtrack.eval import EvaluationSettings, evaluate_folders
-from faimtrack.motfile import find_sequences, read_sequence_info, split_frames
+from faimtrack.motfile import (
+    SequenceInfo,
+    SplitName,
+    find_sequences,
+    read_sequence_info,
+    split_frames,
+)
 from faimtrack.pipeline import Task, plan_detection, plan_tasks, run_tasks
-from faimtrack.recipes import Recipe
-from faimtrack.training.average_precision import AveragePrecision, average_precision
+from faimtrack.training.average_precision import average_precision
 from faimtrack.training.recipe import TrainingRecipe
 
 SCORES = ("AP50", "AP", "HOTA", "MOTA", "IDF1", "IDSW", "FP", "FN")
 _COUNTS = {"FP": "CLR_FP", "FN": "CLR_FN"}
 
 
-def validate(recipe: TrainingRecipe, data: Path, weights: Path, folder: Path) -> dict[str, float]:
-    """Score weights on a recipe's validation split.
+@dataclass(frozen=True, kw_only=True)
+class Validation:
+    """How good weights are: `SCORES` by name, ratios from 0 to 1 (MOTA may be negative), counts.
+
+    Attributes:
+        combined: Over all sequences.
+        sequences: Of each sequence, by its name.
+    """
+
+    combined: Mapping[str, float]
+    sequences: Mapping[str, Mapping[str, float]]
+
+
+def validate(
+    recipe: TrainingRecipe,
+    data: Path,
+    weights: Path,
+    folder: Path,
+    *,
+    split: SplitName | None = None,
+) -> Validation:
+    """Score weights on sequences.
 
     Nothing that trains is touched: a detector of its own reads the file. What it finds is written
     to files, and tracks are made of these, by the code behind `faimtrack detect`, `track` and
     `eval`; so average precision counts what the recipe's detector thresholds let through.
 
     Args:
-        recipe: The tracker that scores, the detector's thresholds and the split.
+        recipe: The tracker that scores, and the detector's thresholds.
         data: The folder of sequences.
         weights: The file.
         folder: For what is written in between; it is emptied first and stays.
-
-    Returns:
-        `SCORES` by name: ratios from 0 to 1 (MOTA may be negative) and counts.
+        split: Which part of each sequence; None: the recipe's validation split.
 
     Raises:
         ValueError: A sequence could not be scored.
         OSError: A file cannot be read or written.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    tracking = _tracking_recipe(recipe)
+    split = split or recipe.validation.split
+    settings = dataclasses.replace(recipe.tracking.settings, split=split, numbering="kept")
+    tracking = dataclasses.replace(recipe.tracking, settings=settings)
     sequences = choose_copies([read_sequence_info(each) for each in find_sequences(data)])
     sources = [str(info.folder) for info in sequences]
     detections, tracks = folder / "detections", folder / "tracks"
     _do(plan_detection(sources, tracking, detections, format="parquet", weights=weights))
     _do(plan_tasks(sources, tracking, tracks, detections=detections))
-    settings = EvaluationSettings(split=recipe.validation.split)
-    report = evaluate_folders(data, tracks, settings, sequences=[info.name for info in sequences])
+    report = evaluate_folders(
+        data, tracks, EvaluationSettings(split=split), sequences=[info.name for info in sequences]
+    )
     if report.failures or report.combined is None:
         raise ValueError("; ".join(failure.message for failure in report.failures))
-    summary = report.combined.summary
-    precision = _average_precision(recipe, data, detections)
-    scores = {name: float(summary[_COUNTS.get(name, name)]) for name in SCORES[2:]}
-    return {"AP50": precision.ap50, "AP": precision.ap, **scores}
-
-
-def _tracking_recipe(recipe: TrainingRecipe) -> Recipe:
-    tracking = recipe.tracking
-    settings = dataclasses.replace(
-        tracking.settings, split=recipe.validation.split, numbering="kept"
+    frames = {info.name: _frames(info, recipe, detections, split) for info in sequences}
+    everything = [frame for each in frames.values() for frame in each]
+    return Validation(
+        combined=_scores(report.combined.summary, everything),
+        sequences={
+            each.name: _scores(each.summary, frames[each.name]) for each in report.sequences
+        },
     )
-    return dataclasses.replace(tracking, settings=settings)
 
 
 def _do(tasks: Sequence[Task]) -> None:
@@ -76,15 +100,27 @@ def _do(tasks: Sequence[Task]) -> None:
             raise ValueError(f"validation: {outcome.task.name}: {outcome.error}")
 
 
-def _average_precision(recipe: TrainingRecipe, data: Path, detections: Path) -> AveragePrecision:
-    found, wanted = [], []
-    for info in choose_copies([read_sequence_info(each) for each in find_sequences(data)]):
-        images = HalfSplit.open(info.folder, split=recipe.validation.split, config=recipe.data)
-        table = read_detections(
-            detections / f"{info.name}.parquet", frame_count=info.frame_count, allow_empty=True
-        )
-        for position, frame in enumerate(split_frames(info.frame_count, recipe.validation.split)):
-            rows = table.frames == frame
-            found.append((table.boxes[rows], table.scores[rows].tolist()))
-            wanted.append(images[position].boxes)
-    return average_precision(found, wanted)
+_FrameBoxes = tuple[tuple[Boxes, Sequence[float]], Boxes]
+"""What was found in a frame, boxes and scores, and the boxes that were to be found."""
+
+
+def _frames(
+    info: SequenceInfo, recipe: TrainingRecipe, detections: Path, split: SplitName
+) -> list[_FrameBoxes]:
+    images = HalfSplit.open(info.folder, split=split, config=recipe.data)
+    table = read_detections(
+        detections / f"{info.name}.parquet", frame_count=info.frame_count, allow_empty=True
+    )
+    frames: list[_FrameBoxes] = []
+    for position, frame in enumerate(split_frames(info.frame_count, split)):
+        rows = table.frames == frame
+        found = table.boxes[rows], table.scores[rows].tolist()
+        frames.append((found, images[position].boxes))
+    return frames
+
+
+def _scores(summary: Mapping[str, float], frames: Sequence[_FrameBoxes]) -> dict[str, float]:
+    found, wanted = zip(*frames, strict=True)
+    precision = average_precision(found, wanted)
+    scores = {name: float(summary[_COUNTS.get(name, name)]) for name in SCORES[2:]}
+    return {"AP50": precision.ap50, "AP": precision.ap, **scores}
