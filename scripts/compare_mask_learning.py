@@ -3,6 +3,10 @@
 A run is one network trained with one seed in one arm (`none`, `truth`, `grabcut`, …), tracked and
 scored on crowds that it has not seen. Runs are compared in pairs: same settings, same seed, same
 test sequences, another arm.
+
+    python scripts/compare_mask_learning.py docs/results/mask-learning --budget-minutes 60
+
+does runs as long as there is time, then prints the tables; without a budget only the tables.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ import math
 import re
 import statistics
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -320,13 +325,88 @@ def show_tables(tables: Mapping[str, Any]) -> None:
             print("  ".join([line[0].ljust(widths[0]), *cells[1:]]))
 
 
-def main() -> int:
-    """Print the tables of the runs that are finished; keep them with `--json`."""
+def _runs_to_do(arguments: argparse.Namespace) -> list[tuple[int, str]]:
+    """Seeds and arms in the order in which pairs get whole."""
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
+    return [(seed, arm) for seed in seeds for arm in arguments.arms]
+
+
+def make_runs(arguments: argparse.Namespace) -> None:
+    """Do the runs that have no result yet, as long as there is time for another one.
+
+    Raises:
+        ValueError: A recipe, an arm or a mask is wrong.
+        OSError: Something cannot be read or written.
+    """
+    # Only who trains waits for torch.
+    from mask_learning_runs import Arm, prepare_bench, run_arm, shared_settings
+
+    started = time.monotonic()
+    arms = {text: Arm.parse(text) for text in arguments.arms}
+    sources = [arm.source for arm in arms.values() if arm.source is not None]
+    bench = prepare_bench(arguments.work, list(dict.fromkeys(sources)))
+    run = shared_settings(arguments.recipe, arguments.overrides)
+    longest_s = 0.0
+    for seed, text in _runs_to_do(arguments):
+        arm, path = arms[text], result_path(arguments.results, run, arms[text].name, seed)
+        if path.is_file():
+            continue
+        left_s = 60 * arguments.budget_minutes - (time.monotonic() - started)
+        if left_s < longest_s or left_s <= 0:
+            print(f"{left_s / 60:.0f} minutes are left, too few for another run")
+            return
+        began = time.monotonic()
+        folder = arguments.work / path.stem
+        scores = run_arm(arm, arguments.recipe, seed, arguments.overrides, bench, folder)
+        result = RunResult(
+            run=run,
+            arm=arm.name,
+            seed=seed,
+            sequences={name: _named(each) for name, each in scores.sequences.items()},
+            combined=_named(scores.combined),
+        )
+        write_result(arguments.results, result)
+        longest_s = max(longest_s, time.monotonic() - began)
+        print(f"{path.name}: HOTA {100 * result.combined['HOTA']:.2f}", flush=True)
+
+
+def _named(scores: Scores) -> Scores:
+    """Scores under TrackEval's names."""
+    return {
+        {"FP": "CLR_FP", "FN": "CLR_FN"}.get(name, name): each for name, each in scores.items()
+    }
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("results", type=Path, help="folder of one JSON file a finished run")
     parser.add_argument("--json", type=Path, help="keep the tables in this file")
-    arguments = parser.parse_args()
+    parser.add_argument(
+        "--budget-minutes", type=float, default=0.0,
+        help="train for so long at most, then make tables of all that is finished; what was "
+        "broken off goes on the next time",
+    )  # fmt: skip
+    parser.add_argument("--work", type=Path, default=Path("out/mask-learning"))
+    parser.add_argument("--recipe", default="crowd/bench", help="its -mask twin is the other arm")
+    parser.add_argument(
+        "--arms", nargs="+", default=[BASELINE, "truth"], metavar="ARM",
+        help="none, or a source of masks with changes of the branch: truth,level=p5,weight=0.3",
+    )  # fmt: skip
+    parser.add_argument("--seeds", type=int, default=5, help="how many")
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument(
+        "--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE",
+        help="a setting of the recipe, for all arms",
+    )  # fmt: skip
+    return parser
+
+
+def main() -> int:
+    """Do runs if there is time for any, and print the tables of those that are finished."""
+    arguments = _parser().parse_args()
     try:
+        if arguments.budget_minutes:
+            make_runs(arguments)
         results = read_results(arguments.results)
         if not results:
             raise ValueError(f"{arguments.results}: expected results of runs, got none")
