@@ -51,7 +51,7 @@ class Machines:
     @property
     def processes(self) -> int:
         """Processes over all machines."""
-        return (self.devices or max(1, torch.cuda.device_count())) * self.nodes
+        return (self.devices or (torch.cuda.device_count() if self.has_gpu else 1)) * self.nodes
 
 
 def fit(
@@ -157,11 +157,7 @@ def _make_trainer(
 ) -> Trainer:
     strategy: Any = "auto"
     if machines.processes > 1:
-        strategy = DDPStrategy(
-            # A process without any positive leaves its mask branch out.
-            find_unused_parameters=module.learner.mask_branch is not None,
-            timeout=_VALIDATION_TIMEOUT,
-        )
+        strategy = DDPStrategy(timeout=_VALIDATION_TIMEOUT)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     with warnings.catch_warnings():
         _silence()
