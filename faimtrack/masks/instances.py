@@ -21,7 +21,7 @@ _NUMBER = re.compile(r"(\d{1,18})\.[A-Za-z]+$")
 _FARTHEST_PX = 1e9
 
 
-class InstanceMasks:
+class AlignedInstances:
     """The instances of one sequence, each given to the object whose box it fits best.
 
     Classes are not compared. Pairs of an object and an instance are taken by falling IoU of the

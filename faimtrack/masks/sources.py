@@ -64,10 +64,10 @@ def open_masks(
 
         return SegmentedImages(GrabCutSegmenter(cast("GrabCutConfig", task.config)))
     if task.method == "box2mask":
-        from faimtrack.masks.instances import InstanceMasks
+        from faimtrack.masks.instances import AlignedInstances
 
         assert task.instances is not None, "planned without instances"
-        return InstanceMasks(task.instances, objects.size, cast("InstancesConfig", task.config))
+        return AlignedInstances(task.instances, objects.size, cast("InstancesConfig", task.config))
     from faimtrack.masks.controls import ShuffledMasks, StoredMasks, WholeBoxes
 
     if task.method == "box":

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pycocotools import mask as coco
 
 from faimtrack.masks.config import InstancesConfig
-from faimtrack.masks.instances import InstanceMasks, _best_pairs
+from faimtrack.masks.instances import AlignedInstances, _best_pairs
 from faimtrack.masks.mask import Mask
 from faimtrack.masks.segmenter import FrameObjects
 
@@ -36,7 +36,7 @@ def open_instances(tmp_path):
     def write(content, **settings):
         path = tmp_path / "s.json"
         path.write_text(content if isinstance(content, str) else json.dumps(content))
-        return InstanceMasks(path, SIZE, InstancesConfig(**settings))
+        return AlignedInstances(path, SIZE, InstancesConfig(**settings))
 
     return write
 
