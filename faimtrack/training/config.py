@@ -28,7 +28,7 @@ class ScheduleConfig(PresetConfig):
         "mmdetection": {
             "decay": "steps", "epochs": 8.0, "batch_size": 16,
             "learning_rate_per_image": 0.02 / 16, "warm_up_epochs": 0.0, "warm_up_steps": 100,
-            "warm_up": "linear", "warm_up_start": 0.001, "plain_epochs": 0.0,
+            "warm_up": "linear", "warm_up_start": 0.01, "plain_epochs": 0.0,
             "decay_epochs": (6.0,), "nesterov": False, "weight_decay": 1e-4,
             "decay_norms_and_biases": True, "averaging": 0.0,
         },

@@ -43,8 +43,8 @@ def test_strong_augmentation_ends_where_the_rate_stands_still():
 def test_tracktor_rises_in_a_line_and_falls_in_steps():
     mmtracking = Schedule(config=ScheduleConfig.preset("mmdetection"), image_count=1600)
     assert mmtracking.total_steps == 800
-    assert mmtracking.rate_at(0) == pytest.approx(0.02 * 0.001)
-    assert mmtracking.rate_at(50) == pytest.approx(0.02 * (0.001 + 0.999 / 2))
+    assert mmtracking.rate_at(0) == pytest.approx(0.02 * 0.01)
+    assert mmtracking.rate_at(50) == pytest.approx(0.02 * (0.01 + 0.99 / 2))
     assert mmtracking.rate_at(100) == pytest.approx(0.02)
     assert mmtracking.rate_at(599) == pytest.approx(0.02)
     assert mmtracking.rate_at(600) == pytest.approx(0.002)
