@@ -44,6 +44,17 @@ def test_what_the_authors_truly_ran_stands_in_the_recipe():
     assert (tracktor.epochs, tracktor.decay_epochs, tracktor.warm_up_steps) == (8, (6,), 100)
 
 
+def test_what_the_paper_cites_stands_in_a_recipe_of_its_own():
+    recipe = resolve_training_recipe("mot20-half/bytetrack-crowdhuman")
+    schedule, changes = recipe.schedule, recipe.augmentation
+    assert recipe.data.crowd_human
+    assert schedule.learning_rate_per_image * schedule.batch_size == pytest.approx(0.0005)
+    assert changes.mosaic_probability == changes.mixup_probability == 1
+    assert (changes.smallest_scale, changes.largest_scale) == (0.1, 2.0)
+    assert (changes.smallest_mixup_scale, changes.largest_mixup_scale) == (0.8, 1.6)
+    assert (changes.smallest_input, changes.largest_input) == (20, 36)
+
+
 def test_settings_are_changed_by_their_names():
     recipe = resolve_training_recipe(
         "mot20-half/bytetrack-mask",
