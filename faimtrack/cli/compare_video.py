@@ -119,7 +119,8 @@ def compare_video(
     comparison = read_comparison(files, _names(names, first, second), settings)
     chosen = _frames(frames, comparison)
     source = images if images is not None else str(folder)
-    with ComparisonPictures(comparison, source, width=width, scale=scale) as pictures:
+    size = None if folder is None else _image_size(folder)
+    with ComparisonPictures(comparison, source, width=width, scale=scale, size=size) as pictures:
         if picture is not None:
             write_comparison_picture(pictures, *picture)
             print(f"picture: {picture[1]}")
@@ -154,6 +155,14 @@ def _ground_truth(
     plain = read_sequence_info(folder).ground_truth_path
     packed = plain.with_name(f"{plain.name}.gz")
     return (packed if packed.is_file() and not plain.is_file() else plain), folder
+
+
+def _image_size(folder: Path) -> tuple[int, int] | None:
+    """Height and width of a sequence's frames in pixels, if it says them."""
+    info = read_sequence_info(folder)
+    if info.height is None or info.width is None:
+        return None
+    return info.height, info.width
 
 
 def _sequence_folder(data: Path, sequence: str | None) -> Path:

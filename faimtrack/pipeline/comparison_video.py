@@ -16,6 +16,8 @@ from faimtrack.provenance import Provenance, write_provenance
 from faimtrack.structures import Frame, Image
 from faimtrack.video import FrameSource, VideoWriter, open_source
 
+_MOST_WIDTH_PX = 16384  # more than any encoder takes
+
 Report = Callable[[int, int], None]
 """Called after each frame with the frames done and the frames to do."""
 
@@ -46,6 +48,7 @@ class ComparisonPictures:
         *,
         width: int | None = None,
         scale: float | None = None,
+        size: tuple[int, int] | None = None,
     ) -> None:
         """Open the images; frame 1 is the full sequence's first.
 
@@ -55,6 +58,8 @@ class ComparisonPictures:
             config: How it looks; the defaults if None.
             width: Of a panel in pixels.
             scale: Of a panel in widths of the image; not beside `width`.
+            size: Height and width in pixels that the images are to have, those of the boxes; None:
+                any.
 
         Raises:
             ValueError: There are no images, or fewer than the sequence has frames; both or
@@ -65,7 +70,9 @@ class ComparisonPictures:
             raise ValueError("expected one of width and scale, got both")
         if scale is not None and not 0 < scale <= 8:
             raise ValueError(f"scale: expected above 0 and up to 8, got {scale:g}")
-        self._comparison, self._images = comparison, str(images)
+        if width is not None and not 0 < width <= _MOST_WIDTH_PX:
+            raise ValueError(f"width: expected 1 to {_MOST_WIDTH_PX} pixels, got {width}")
+        self._comparison, self._images, self._size = comparison, str(images), size
         self._config = config or ComparisonConfig()
         self._width, self._scale = width, scale
         self._source = open_source(images)
@@ -93,7 +100,8 @@ class ComparisonPictures:
             frames: Those to draw, in steps of 1.
 
         Raises:
-            ValueError: They are not all among the comparison's frames, or an image is broken.
+            ValueError: They are not all among the comparison's frames, or an image is broken or
+                has another size.
             OSError: An image cannot be read.
         """
         whole = self._comparison.frames
@@ -150,6 +158,12 @@ class ComparisonPictures:
         )
 
     def _panels(self, image: Image) -> EventPanels:
+        height, wide = image.shape[:2]
+        if self._size is not None and self._size != (height, wide):
+            raise ValueError(
+                f"{self._images}: expected images of {self._size[1]} x {self._size[0]} pixels as "
+                f"the sequence's seqinfo.ini has, got {wide} x {height}"
+            )
         width = self._width or min(image.shape[1], self._config.most_width)
         if self._scale is not None:
             width = round(self._scale * image.shape[1])

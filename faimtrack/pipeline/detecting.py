@@ -49,7 +49,7 @@ def detect_sequence(
             return SequenceResult(summary=None)
         detector = make_detector(task, source, loader or DetectorLoader())
         if task.masks:
-            require_masks(detector)
+            require_masks(detector, source.info)
         file = _file(task, source, detector, record)
         summary = _run(task, source, detector, file, report)
         contents = file.contents.to_tree()

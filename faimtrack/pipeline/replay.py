@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from faimtrack.detectors.files import read_detections
 from faimtrack.detectors.files.table import DetectionTable
 from faimtrack.detectors.recorded import RecordedDetections
@@ -11,6 +14,7 @@ from faimtrack.detectors.session import Detector
 from faimtrack.pipeline.frames import are_frames_at_hand, frames_sha256, full_length
 from faimtrack.pipeline.tasks import Task
 from faimtrack.provenance import Provenance
+from faimtrack.structures import SourceInfo
 from faimtrack.video import FrameSource
 from faimtrack.video.images import MotSequence
 
@@ -35,8 +39,8 @@ def open_recording(path: Path, task: Task, source: FrameSource) -> RecordedDetec
     return RecordedDetections(table, classes or ("person",))
 
 
-def require_masks(detector: Detector) -> None:
-    """See that a file of detections has masks; a network says itself if it has none.
+def require_masks(detector: Detector, info: SourceInfo) -> None:
+    """See that a file of detections has masks of the frames; a network says itself if it has none.
 
     Raises:
         ValueError: It has not.
@@ -48,6 +52,21 @@ def require_masks(detector: Detector) -> None:
         raise ValueError(
             f"{table.path}: expected detections with masks, got none: faimtrack detect --masks "
             "--format parquet writes them with a detector that has a mask branch"
+        )
+    if isinstance(table, DetectionTable) and table.masks is not None:
+        _refuse_other_size(table.path, table.masks.sizes, info)
+
+
+def _refuse_other_size(path: Path, sizes: NDArray[np.int64], info: SourceInfo) -> None:
+    """Refuse masks, `(R, 2)` height and width, of frames that are not those at hand."""
+    if info.height is None or info.width is None:
+        return
+    others = np.flatnonzero((sizes != [info.height, info.width]).any(axis=1))
+    if len(others):
+        height, width = sizes[others[0]].tolist()
+        raise ValueError(
+            f"{path}: expected masks of {info.width} x {info.height} pixels, got some of "
+            f"{width} x {height}"
         )
 
 

@@ -47,7 +47,7 @@ def track_sequence(
             return SequenceResult(summary=None)
         kept = _detector(task, source, record, loader or DetectorLoader())
         if task.masks is not None:
-            require_masks(kept.detector)
+            require_masks(kept.detector, source.info)
         summary = _run(task, source, kept, report)
         write_provenance(task.output, record)
         if task.masks is not None:

@@ -104,6 +104,14 @@ REFUSED = {
         ["byte", "sort", "--gt", "data/MOT17-99", "--output", "byte/MOT17-99.txt"],
         "expected a file of its own, got the name of an input",
     ),
+    "width": (
+        ["byte", "sort", "--gt", "data/MOT17-99", "--width", "999999"],
+        "width: expected 1 to 16384 pixels, got 999999",
+    ),
+    "no width": (
+        ["byte", "sort", "--gt", "data/MOT17-99", "--width", "0"],
+        "width: expected 1 to 16384 pixels, got 0",
+    ),
     "suffix": (
         ["byte", "sort", "--gt", "data/MOT17-99", "--output", "c.avi"],
         "c.avi: expected a name that ends in .mp4",
@@ -132,3 +140,18 @@ def test_what_is_there_stays_unless_it_may_go(faimtrack, folder, complaint):
     assert "compare.mp4: already there; --overwrite replaces it" in complaint(done.err)
     assert (folder / "compare.mp4").read_text() == "mine"
     assert faimtrack(*words, "--overwrite").status == 0
+
+
+def test_images_of_another_size_are_refused(faimtrack, folder, complaint):
+    ini = folder / "data" / "MOT17-99" / "seqinfo.ini"
+    ini.write_text(ini.read_text() + "imWidth=96\nimHeight=64\n")
+    (folder / "small").mkdir()
+    for index in range(1, FRAMES + 1):
+        cv2.imwrite(str(folder / "small" / f"{index:06d}.jpg"), np.zeros((32, 48, 3), np.uint8))
+    words = ("compare-video", "byte", "sort", "--gt", "data/MOT17-99", "--images", "small")
+    done = faimtrack(*words)
+    assert done.status == 1
+    assert "small: expected images of 96 x 64 pixels as the sequence's seqinfo.ini" in complaint(
+        done.err
+    )
+    assert not (folder / "compare.mp4").exists()
