@@ -33,6 +33,8 @@ def faster_rcnn_scene(
 ) -> Scene:
     """One input, at most as large as `size`, in its image's proportions.
 
+    Images that are higher than wide have `size` the other way round, as when the network detects.
+
     Args:
         images: Where it comes from.
         index: Of the image.
@@ -47,9 +49,10 @@ def faster_rcnn_scene(
     def place(image: Image) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
         """The scaled size, the left top corner of the part and the part's size."""
         height, width = image.shape[:2]
-        ratio = factor * min(size[0] / height, size[1] / width)
+        most = size if height <= width else size[::-1]
+        ratio = factor * min(most[0] / height, most[1] / width)
         scaled = max(1, round(height * ratio)), max(1, round(width * ratio))
-        part = min(size[0], scaled[0]), min(size[1], scaled[1])
+        part = min(most[0], scaled[0]), min(most[1], scaled[1])
         top, left = (
             int(share * (whole - side + 1))
             for share, whole, side in zip(places, scaled, part, strict=True)

@@ -12,6 +12,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from faimtrack.datasets.annotated import AnnotatedImage
+from faimtrack.detectors.faster_rcnn.sizes import scaled_size
 from faimtrack.detectors.yolox.letterbox import letterbox
 from faimtrack.masks.mask import Mask
 from faimtrack.training.augmentation.config import AugmentationConfig
@@ -324,6 +326,19 @@ def test_faster_rcnn_inputs_keep_the_image_s_proportions_and_fit(painted):
         )  # fmt: skip
         ratio = 0.8 * 200 / image.shape[1]
         assert sample.image.shape[1:] == (round(image.shape[0] * ratio), 160)
+
+
+def test_upright_images_are_scaled_as_when_a_faster_rcnn_detects(tmp_path):
+    path = tmp_path / "upright.png"
+    cv2.imwrite(str(path), np.zeros((320, 200, 3), np.uint8))
+    image = AnnotatedImage(
+        name="upright", path=path, boxes=np.zeros((0, 4)), class_ids=np.zeros(0, np.int64),
+        track_ids=np.zeros(0, np.int64), visibilities=np.zeros(0),
+    )  # fmt: skip
+    sample = make(
+        [image], style="faster-rcnn", size=(100, 200), smallest_resize=1.0, largest_resize=1.0
+    )
+    assert sample.image.shape[1:] == scaled_size((320, 200), (100, 200)) == (160, 100)
 
 
 def test_masks_of_another_size_than_the_image_are_refused(painted):
