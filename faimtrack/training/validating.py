@@ -59,6 +59,7 @@ class Validating(Callback):
         steps = config.every_steps
         if steps is None:
             steps = round(config.every_epochs * schedule.steps_per_epoch)
+            steps = max(steps, 1 if config.every_epochs else 0)  # 0 means: only at the end
         self._every = steps
         self._is_end = config.at_end and last_step == schedule.total_steps
 
