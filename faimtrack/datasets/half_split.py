@@ -183,6 +183,13 @@ def choose_copies(sequences: Sequence[SequenceInfo]) -> list[SequenceInfo]:
     return chosen
 
 
+def masks_path(sequence: Path, method: MaskMethod, root: Path | None = None) -> Path:
+    """Where `open_masks` looks for a sequence's masks, whether they are there or not."""
+    path, exact = mask_file(sequence, method, root), sequence / EXACT_MASKS
+    is_exact = method == "truth" and not path.is_file() and exact.is_file()
+    return exact if is_exact else path
+
+
 def open_masks(
     info: SequenceInfo,
     method: MaskMethod,
@@ -202,10 +209,7 @@ def open_masks(
         ValueError: The file is wrong, or made for another ground truth, image size or half.
         OSError: There is none, or it cannot be read.
     """
-    path = mask_file(info.folder, method, root)
-    exact = info.folder / EXACT_MASKS
-    if method == "truth" and not path.is_file() and exact.is_file():
-        path = exact
+    path = masks_path(info.folder, method, root)
     if not path.is_file():
         raise FileNotFoundError(
             f"{path}: expected masks of {info.name}, got no such file: "

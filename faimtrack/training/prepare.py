@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
+from faimtrack.datasets.half_split import masks_path
 from faimtrack.detectors.families import detector_file
 from faimtrack.detectors.yolox.checkpoint import guess_input_convention
-from faimtrack.masks.places import mask_file
 from faimtrack.motfile import find_sequences
 from faimtrack.provenance import file_sha256
 from faimtrack.training.initial_weights import take_weights
@@ -116,7 +116,7 @@ def data_hashes(recipe: TrainingRecipe, places: DataPlaces) -> dict[str, str]:
     for folder in find_sequences(places.data):
         files = {"gt": folder / "gt" / "gt.txt", "seqinfo": folder / "seqinfo.ini"}
         if branch is not None:
-            files["masks"] = mask_file(folder, branch.source, places.masks_root)
+            files["masks"] = masks_path(folder, branch.source, places.masks_root)
         for role, path in files.items():
             if path.is_file():
                 hashes[f"{folder.name} {role}"] = file_sha256(path)

@@ -69,7 +69,7 @@ def test_a_run_leaves_weights_that_detect_and_all_that_belongs_to_them(small_cro
     assert open_detector(result.weights).class_names == ("person",)
     record = read_provenance(result.weights)
     assert record.kind == "weights"
-    assert set(record.inputs) == {"crowd gt", "crowd seqinfo"}
+    assert set(record.inputs) == {"crowd gt", "crowd seqinfo", "crowd masks"}
     rows = rows_of(folder)
     assert [row["step"] for row in rows] == ["1", "2", "2"]
     assert float(rows[1]["masks"]) > 0
