@@ -158,8 +158,28 @@ class _Keyed(Dataset[Any]):
     def __init__(self, source: SampleSource) -> None:
         self._source = source
 
-    def __getitem__(self, key: tuple[int, int, int]) -> tuple[int, TrainingSample]:
-        return key[0], self._source.sample(*key)
+    def __getitem__(self, key: tuple[int, int, int]) -> tuple[int, TrainingSample] | _Failure:
+        try:
+            return key[0], self._source.sample(*key)
+        except (ValueError, OSError) as error:
+            return _Failure(error)
+
+
+@dataclass(frozen=True, eq=False)
+class _Failure:
+    """Takes an error out of a worker as it is; raised there, torch puts its trace into it."""
+
+    error: Exception
+
+
+class _StepLoader(DataLoader[Any]):
+    """Raises what went wrong where the batch is asked for."""
+
+    def __iter__(self) -> Iterator[StepBatch]:
+        for batch in super().__iter__():
+            if isinstance(batch, _Failure):
+                raise batch.error
+            yield batch
 
 
 class _Steps:
@@ -195,7 +215,7 @@ def make_loader(
     """
     # Forked workers share the data sets with this process; where there is no fork they are sent.
     context = "fork" if workers and sys.platform == "linux" else None
-    return DataLoader(
+    return _StepLoader(
         _Keyed(source),
         batch_sampler=_Steps(plan, steps),
         num_workers=workers,
@@ -215,7 +235,14 @@ def _prepare_worker(number: int) -> None:
     cv2.setNumThreads(1)  # the others have the other cores
 
 
-def _collate(samples: Sequence[tuple[int, TrainingSample]], *, accumulate: int) -> StepBatch:
+def _collate(
+    answers: Sequence[tuple[int, TrainingSample] | _Failure], *, accumulate: int
+) -> StepBatch | _Failure:
+    samples = []
+    for answer in answers:
+        if isinstance(answer, _Failure):
+            return answer
+        samples.append(answer)
     share = len(samples) // accumulate
     parts = [
         batch_of([sample for _, sample in samples[start : start + share]])

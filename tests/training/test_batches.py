@@ -49,6 +49,18 @@ def test_a_loader_that_starts_late_gives_what_one_from_the_start_gives(workers):
         assert all(map(torch.equal, expected, images))
 
 
+class Broken(drawn_samples.DrawnSamples):
+    def sample(self, step, epoch, index):
+        raise ValueError("000003.jpg: expected an image, got a file that cannot be decoded")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_error_of_a_sample_is_told_without_the_trace_of_the_worker(workers):
+    with pytest.raises(ValueError, match=r"^000003\.jpg: expected an image") as caught:
+        list(make_loader(Broken(), plan(image_count=6), range(2), workers=workers))
+    assert "\n" not in str(caught.value)
+
+
 def test_a_loader_leaves_torchs_own_generator_alone():
     before = torch.get_rng_state()
     pixels(range(2))
