@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from io import RawIOBase
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +77,15 @@ class PlainCheckpointIO(CheckpointIO):
         """
         path = Path(path)
         # Not by its name: torch's own writer says only that writing failed, not why.
-        with atomic_file(path) as temporary, temporary.open("wb") as file:
-            torch.save(checkpoint, file)
+        with atomic_file(path) as temporary, temporary.open("wb", buffering=0) as file:
+            writer = _Writer(file)
+            try:
+                torch.save(checkpoint, writer)
+            except RuntimeError:
+                # It ends its archive all the same, and complains of the wrong place in it.
+                if writer.error is None:
+                    raise
+                raise writer.error from None
 
     def load_checkpoint(
         self, path: Any, map_location: Any = None, weights_only: bool | None = None
@@ -93,6 +101,28 @@ class PlainCheckpointIO(CheckpointIO):
     def remove_checkpoint(self, path: Any) -> None:
         """Delete a file."""
         os.unlink(path)  # noqa: PTH108 - a string or a path
+
+
+class _Writer:
+    """A file that remembers the first error of the system."""
+
+    def __init__(self, file: RawIOBase) -> None:
+        self._file = file
+        self.error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        rest = memoryview(data).cast("B")
+        size = len(rest)
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) or 0 :]
+        except OSError as error:
+            self.error = self.error or error
+            raise
+        return size
+
+    def flush(self) -> None:
+        self._file.flush()
 
 
 class StepCheckpoints(Callback):

@@ -1,5 +1,9 @@
 """What stops a training, and what stays then."""
 
+import errno
+import subprocess
+import sys
+
 import drawn_samples
 import pytest
 import torch
@@ -35,6 +39,30 @@ def test_a_full_disk_stops_the_run_and_leaves_the_last_checkpoint(tmp_path, monk
     assert caught.value.filename == str(tmp_path / "step-00000004.ckpt")
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000002.ckpt"]
     assert PlainCheckpointIO().load_checkpoint(tmp_path / "step-00000002.ckpt")["global_step"] == 2
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+import torch
+from faimtrack.training.checkpoints import PlainCheckpointIO
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    PlainCheckpointIO().save_checkpoint({f"{n}": torch.zeros(9000) for n in range(9)}, sys.argv[1])
+except OSError as error:
+    print(error.errno, error.filename)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limits of files")
+def test_a_file_that_may_not_grow_is_told_by_the_error_of_the_system(tmp_path):
+    path = tmp_path / "step-00000002.ckpt"
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(path)], capture_output=True, text=True, timeout=300
+    )
+    assert done.stdout.split() == [str(errno.EFBIG), str(path)], done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_checkpoint_of_another_training_is_refused_and_says_what_differs(tmp_path):
