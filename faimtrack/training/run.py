@@ -97,6 +97,10 @@ def train(run: TrainingRun, report: Report = no_report) -> TrainingResult:
     start = 0 if resume_from is None else step_of(resume_from)
     total = prepared.schedule.total_steps
     last = min(total, run.max_steps or total)
+    if start > last:
+        raise ValueError(
+            f"max_steps: expected {start} or more, the steps of {resume_from}, got {last}"
+        )
     is_first = is_first_process()
     report = report if is_first else no_report
     for remark in prepared.remarks:

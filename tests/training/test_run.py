@@ -99,6 +99,14 @@ def test_a_run_that_another_recipe_cannot_go_on_with_stays_as_it_is(small_crowd,
     assert [(tmp_path / name).read_bytes() for name in names] == before
 
 
+def test_steps_that_are_done_already_are_not_taken_back(small_crowd, tmp_path):
+    quiet = ["steps=3", "every_steps=0", "pictures=0"]
+    train(run_of("bytetrack", small_crowd, tmp_path, *quiet, max_steps=2))
+    back = run_of("bytetrack", small_crowd, tmp_path, *quiet, max_steps=1, existing="resume")
+    with pytest.raises(ValueError, match=r"max_steps: expected 2 or more, .*ckpt, got 1$"):
+        train(back)
+
+
 def test_crowd_human_is_named_where_it_is_wanted_and_only_there(small_crowd, tmp_path):
     run = run_of("bytetrack", small_crowd, tmp_path, "data.crowd_human=true")
     with pytest.raises(ValueError, match="--crowd-human: expected with a recipe"):
