@@ -3,20 +3,31 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import drawn_samples
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from faimtrack.detectors.mask_branch.branch import build_mask_branch
+from faimtrack.detectors.mask_branch.config import MaskBranchConfig
+from faimtrack.detectors.mask_branch.instances import InstanceMasks
+from faimtrack.masks.mask import Mask
 from faimtrack.training.batches import batch_of
+from faimtrack.training.learners.yolox import YoloxLearner
 from faimtrack.training.module import shared_divisor
 
 
-def frozen_learner():
+def frozen_learner(*, has_masks=False):
     """A learner whose batch norms keep their statistics."""
     learner = drawn_samples.small_learner()
+    if has_masks:
+        config = MaskBranchConfig(roi_size=4, hidden_channels=8, convolutions=1, norm="none")
+        branch = build_mask_branch(config, learner.network)
+        learner = YoloxLearner(learner.network, ("person",), (64, 64), mask_branch=branch)
     for module in learner.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.eval()
@@ -69,6 +80,37 @@ def test_the_mean_of_two_halves_divided_by_the_shared_count_is_the_whole():
            (samples[0::2], samples[1::2])]  # fmt: skip
     name = "network.head.reg_preds.0.weight"
     assert not torch.allclose((own[0][name] + own[1][name]) / 2, whole[name], rtol=1e-3)
+
+
+def with_masks(sample):
+    """The sample with masks of its whole boxes."""
+    side = sample.image.shape[-1]
+    masks = [Mask.encode_part(np.ones((y2 - y1, x2 - x1), bool), x1, y1, (side, side))
+             for x1, y1, x2, y2 in sample.boxes.int().tolist()]  # fmt: skip
+    return replace(sample, masks=InstanceMasks.from_masks(masks))
+
+
+def test_masks_too_are_divided_by_the_count_of_all_processes():
+    samples = [drawn_samples.DrawnSamples().sample(0, 0, index) for index in range(4)]
+    samples = [with_masks(sample) if row != 2 else sample for row, sample in enumerate(samples)]
+    learner = frozen_learner(has_masks=True)
+    parts = samples[0::2], samples[1::2]
+    totals = []
+
+    def shared(count):
+        totals.append(count)
+        return max(count, 1)
+
+    whole, _ = learn(learner, samples, shared)
+    assert len(totals) == 2
+    assert 0 < totals[1] < totals[0]  # one image has no masks
+    halves = []
+    for part in parts:
+        counts = iter(totals)
+        halves.append(learn(learner, part, lambda _, counts=counts: next(counts) / 2)[0])
+    means = {name: (halves[0][name] + halves[1][name]) / 2 for name in whole}
+    assert any(name.startswith("mask_branch.") for name in whole)
+    assert_alike(whole, means)
 
 
 def test_one_process_divides_by_its_own_count():
