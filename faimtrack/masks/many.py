@@ -6,6 +6,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import traceback
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -78,7 +79,7 @@ def _make(task: MaskTask, report: ManyReport, loader: SegmenterLoader) -> MaskOu
     except Exception as error:
         _LOG.debug("%s failed", task.name, exc_info=True)
         if os.environ.get("FAIMTRACK_DEBUG") == "1":
-            raise
+            return MaskOutcome(task=task, error=traceback.format_exc().rstrip())
         return MaskOutcome(task=task, error=_describe(error))
     return MaskOutcome(task=task, summary=summary)
 

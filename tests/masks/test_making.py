@@ -432,3 +432,12 @@ def test_network_is_loaded_once_for_many_sequences(crowd, monkeypatch):
     assert all(isinstance(each, SegmentedImages) for each in found)
     sources.open_masks(dataclasses.replace(task, weights_digest="2"), objects_of(crowd), loader)
     assert len(opened) == 2
+
+
+def test_one_that_fails_is_an_outcome_with_its_trace_where_that_is_asked_for(crowd, monkeypatch):
+    tasks = plan_masks(crowd, "grabcut")
+    (crowd / "img1" / "000003.jpg").unlink()
+    monkeypatch.setenv("FAIMTRACK_DEBUG", "1")
+    (outcome,) = make_many_masks(tasks)
+    assert outcome.summary is None
+    assert outcome.error.startswith("Traceback")
