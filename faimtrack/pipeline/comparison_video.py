@@ -27,10 +27,16 @@ class ComparisonConfig(PresetConfig):
     """How a comparison looks."""
 
     most_width: int = parameter(
-        960, unit="pixels", help="Width of a panel unless it is given; narrower images stay."
+        960,
+        unit="pixels",
+        help="Width of a panel unless it is given; narrower images stay.",
+        low=1,
     )
     switch_label_frames: int = parameter(
-        12, unit="frames", help="How long the label of an identity switch stays; 1: that frame."
+        12,
+        unit="frames",
+        help="How long the label of an identity switch stays; 1: that frame.",
+        low=1,
     )
 
 
