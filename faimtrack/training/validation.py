@@ -11,7 +11,7 @@ from pathlib import Path
 from faimtrack.boxes import Boxes
 from faimtrack.datasets.half_split import HalfSplit, choose_copies
 from faimtrack.detectors.files.reading import read_detections
-from faimtrack.eval import EvaluationSettings, evaluate_folders
+from faimtrack.eval import BENCHMARKS, EvaluationSettings, evaluate_folders
 from faimtrack.motfile import (
     SequenceInfo,
     SplitName,
@@ -75,7 +75,10 @@ def validate(
     _do(plan_detection(sources, tracking, detections, format="parquet", weights=weights))
     _do(plan_tasks(sources, tracking, tracks, detections=detections))
     report = evaluate_folders(
-        data, tracks, EvaluationSettings(split=split), sequences=[info.name for info in sequences]
+        data,
+        tracks,
+        evaluation_settings(recipe, split),
+        sequences=[info.name for info in sequences],
     )
     if report.failures or report.combined is None:
         raise ValueError("; ".join(failure.message for failure in report.failures))
@@ -87,6 +90,13 @@ def validate(
             each.name: _scores(each.summary, frames[each.name]) for each in report.sequences
         },
     )
+
+
+def evaluation_settings(recipe: TrainingRecipe, split: SplitName) -> EvaluationSettings:
+    """How results are scored: by the classes that the recipe learns."""
+    benchmark = recipe.data.benchmark
+    rules = None if benchmark == "auto" else BENCHMARKS[benchmark]
+    return EvaluationSettings(split=split, rules=rules)
 
 
 def _do(tasks: Sequence[Task]) -> None:
