@@ -18,6 +18,7 @@ from faimtrack.training.schedule import Schedule
 
 _STATE = "faimtrack"
 FORMAT_VERSION = 1
+_MOST_DIFFERENCES = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,12 +236,17 @@ def _made_of(batch: StepBatch) -> str:
 
 
 def _differences(mine: Mapping[str, Any], others: Mapping[str, Any]) -> str:
-    """What differs, each with both values; empty if nothing does."""
+    """What differs, each with both values, settings first; empty if nothing does."""
     nothing = object()
     lines = []
-    for name in sorted(mine.keys() | others.keys()):
+    names = sorted(mine.keys() | others.keys(), key=lambda name: (" " in name, name))
+    for name in names:  # those of files have a space
         here, there = mine.get(name, nothing), others.get(name, nothing)
         if here != there:
-            shown = ["none" if each is nothing else repr(each) for each in (there, here)]
+            shown = [
+                "none" if each is nothing else repr(each[:12] if " " in name else each)
+                for each in (there, here)
+            ]
             lines.append(f"{name} {shown[0]} (now {shown[1]})")
-    return ", ".join(lines)
+    more = f" and {len(lines) - _MOST_DIFFERENCES} more" if len(lines) > _MOST_DIFFERENCES else ""
+    return ", ".join(lines[:_MOST_DIFFERENCES]) + more

@@ -68,9 +68,12 @@ def test_a_file_that_may_not_grow_is_told_by_the_error_of_the_system(tmp_path):
 def test_a_checkpoint_of_another_training_is_refused_and_says_what_differs(tmp_path):
     run(tmp_path, max_steps=2, identity={"schedule.seed": 0, "input gt": "abc"})
     last = checkpoints(tmp_path)[-1]
-    message = r"got one with input gt 'abc' \(now 'def'\), schedule.seed 0 \(now 1\)$"
+    message = r"got one with schedule.seed 0 \(now 1\), input gt 'abc' \(now 'def'\)$"
     with pytest.raises(ValueError, match=message):
         run(tmp_path, resume_from=last, identity={"schedule.seed": 1, "input gt": "def"})
+    many = {f"mask_branch.{number}": number for number in range(9)}
+    with pytest.raises(ValueError, match=r"mask_branch.5 none \(now 5\) and 5 more$"):
+        run(tmp_path, resume_from=last, identity=many)
 
 
 def test_a_file_that_is_cut_off_is_refused_by_its_name(tmp_path):
