@@ -31,6 +31,12 @@ def checkpoints(folder: Path) -> list[Path]:
     return [path for _, path in sorted(found)]
 
 
+def remove_parts(folder: Path) -> None:
+    """Remove what runs left that were killed while they wrote a checkpoint."""
+    for path in folder.glob(".step-*.partial*"):
+        path.unlink(missing_ok=True)
+
+
 def step_of(path: Path) -> int:
     """After how many steps a checkpoint was written."""
     match = _NAME.fullmatch(path.name)

@@ -185,3 +185,9 @@ class ValidationConfig(PresetConfig):
     pictures: int = parameter(
         4, "Frames whose predictions are drawn at each validation.", unit="frames", low=0
     )
+
+    @property
+    def takes_place(self) -> bool:
+        """Whether there is any validation."""
+        every = self.every_epochs if self.every_steps is None else self.every_steps
+        return self.at_end or every > 0

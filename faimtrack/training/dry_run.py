@@ -42,7 +42,7 @@ class DryRun:
 
 
 def dry_run(recipe: TrainingRecipe, places: DataPlaces, machines: Machines) -> DryRun:
-    """Do one step at a recipe's full resolution and size, with its augmentation.
+    """Do one step at a recipe's full size and largest resolution, with its augmentation.
 
     On a GPU with one device's share of the batch; on a CPU with one image, and in full precision
     where half is asked for. Nothing is written. Initial weights that are not on this machine are
@@ -73,7 +73,7 @@ def dry_run(recipe: TrainingRecipe, places: DataPlaces, machines: Machines) -> D
             warm_up_steps=0,  # the first step of a warm-up from 0 would change nothing
         ),
         augmentation=dataclasses.replace(
-            recipe.augmentation, smallest_input=None, largest_input=None
+            recipe.augmentation, smallest_input=recipe.augmentation.largest_input
         ),
     )
     prepared = prepare_training(small, places, need_initial_weights=False)

@@ -6,7 +6,7 @@ import logging
 import signal
 import threading
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader
 
 from faimtrack.training.batches import BatchPlan, SampleSource, make_loader
 from faimtrack.training.checkpoints import PlainCheckpointIO, StepCheckpoints
+from faimtrack.training.identity import Identity
 from faimtrack.training.learners.learner import Learner
 from faimtrack.training.module import DetectorModule
 from faimtrack.training.schedule import Schedule
@@ -64,7 +65,7 @@ def fit(
     max_steps: int | None = None,
     resume_from: Path | None = None,
     callbacks: Sequence[Callback] = (),
-    identity: Mapping[str, Any] | None = None,
+    identity: Identity | None = None,
     keeps_checkpoints: bool = True,
 ) -> DetectorModule:
     """Train.

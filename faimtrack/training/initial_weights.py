@@ -67,8 +67,8 @@ def take_weights(
         given = tensors.get(key)
         if given is None:
             continue
-        if given.shape != wanted.shape:
-            names = _source_names(key, given, checkpoint)
+        names = _source_names(key, given, checkpoint) if _has_class_rows(key) else ()
+        if given.shape != wanted.shape or _are_others(names, class_names):
             given = _rows(key, given, wanted, names, class_names)
             if given is None:
                 continue
@@ -90,6 +90,15 @@ def take_weights(
     return TakenWeights(
         taken=len(taken), class_rows=tuple(class_rows), missing=missing, unused=unused
     )
+
+
+def _has_class_rows(key: str) -> bool:
+    return "cls_preds" in key or "box_predictor" in key
+
+
+def _are_others(names: Sequence[str], class_names: Sequence[str]) -> bool:
+    """Whether classes that are known are others, or in another order."""
+    return bool(names) and [each for each in names if each != _BACKGROUND] != list(class_names)
 
 
 def _with_backbone_prefix(
@@ -122,7 +131,7 @@ def _rows(
     key: str, given: Tensor, wanted: Tensor, names: Sequence[str], class_names: Sequence[str]
 ) -> Tensor | None:
     """The rows of the network's classes; None if they are not there."""
-    if "cls_preds" not in key and "box_predictor" not in key:
+    if not _has_class_rows(key):
         return None
     kept = [_BACKGROUND, *class_names] if key.startswith("roi_heads.") else list(class_names)
     if given.shape[1:] != wanted.shape[1:] or not all(name in names for name in kept):

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from faimtrack.training.averaging import WeightAverage
 from faimtrack.training.batches import StepBatch, TrainingBatch
+from faimtrack.training.identity import Identity
 from faimtrack.training.learners.learner import Answer, Learner
 from faimtrack.training.randomness import random_key
 from faimtrack.training.schedule import Schedule
 
 _STATE = "faimtrack"
 FORMAT_VERSION = 1
-_MOST_DIFFERENCES = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,21 +57,21 @@ class DetectorModule(LightningModule):
     """
 
     def __init__(
-        self, learner: Learner, schedule: Schedule, identity: Mapping[str, Any] | None = None
+        self, learner: Learner, schedule: Schedule, identity: Identity | None = None
     ) -> None:
         """Put the parts together.
 
         Args:
             learner: What learns.
             schedule: What holds at each step.
-            identity: Plain values by dotted name that a checkpoint must have been made with.
+            identity: What a checkpoint must have been made with.
         """
         super().__init__()
         self.automatic_optimization = False
         self.learner = learner
         self.schedule = schedule
         self.result: StepResult | None = None
-        self._identity = dict(identity or {})
+        self._identity = identity or Identity()
         has_average = schedule.config.averaging > 0
         self.average = WeightAverage(learner) if has_average else None
 
@@ -153,7 +153,7 @@ class DetectorModule(LightningModule):
         """Add the average, and what the run is."""
         checkpoint[_STATE] = {
             "format_version": FORMAT_VERSION,
-            "identity": self._identity,
+            "identity": dict(self._identity.values),
             "average": {} if self.average is None else dict(self.average.tensors),
         }
 
@@ -172,9 +172,7 @@ class DetectorModule(LightningModule):
         return self.learner.state_dict() if self.average is None else self.average.tensors
 
 
-def check_identity(
-    checkpoint: Mapping[str, Any], identity: Mapping[str, Any]
-) -> Mapping[str, Any]:
+def check_identity(checkpoint: Mapping[str, Any], identity: Identity) -> Mapping[str, Any]:
     """Refuse a checkpoint of another run.
 
     Args:
@@ -190,7 +188,7 @@ def check_identity(
     state = checkpoint.get(_STATE)
     if not isinstance(state, dict) or state.get("format_version") != FORMAT_VERSION:
         raise ValueError("expected a checkpoint of this version of faimtrack, got another")
-    differences = _differences(identity, state["identity"])
+    differences = identity.differences(state["identity"])
     if differences:
         raise ValueError(f"expected a checkpoint of the same training, got one with {differences}")
     return state
@@ -233,20 +231,3 @@ def _means(parts: list[Any]) -> dict[str, Any]:
 
 def _made_of(batch: StepBatch) -> str:
     return f"the batch was made of {', '.join(dict.fromkeys(batch.names))}"
-
-
-def _differences(mine: Mapping[str, Any], others: Mapping[str, Any]) -> str:
-    """What differs, each with both values, settings first; empty if nothing does."""
-    nothing = object()
-    lines = []
-    names = sorted(mine.keys() | others.keys(), key=lambda name: (" " in name, name))
-    for name in names:  # those of files have a space
-        here, there = mine.get(name, nothing), others.get(name, nothing)
-        if here != there:
-            shown = [
-                "none" if each is nothing else repr(each[:12] if " " in name else each)
-                for each in (there, here)
-            ]
-            lines.append(f"{name} {shown[0]} (now {shown[1]})")
-    more = f" and {len(lines) - _MOST_DIFFERENCES} more" if len(lines) > _MOST_DIFFERENCES else ""
-    return ", ".join(lines[:_MOST_DIFFERENCES]) + more

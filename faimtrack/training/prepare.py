@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 
-from faimtrack.datasets.half_split import masks_path
+from faimtrack.datasets.half_split import HalfSplit, masks_path
 from faimtrack.detectors.families import detector_file
 from faimtrack.detectors.yolox.checkpoint import guess_input_convention
 from faimtrack.motfile import find_sequences
 from faimtrack.provenance import file_sha256
+from faimtrack.training.identity import Identity, identity_of
 from faimtrack.training.initial_weights import take_weights
 from faimtrack.training.learners.build import build_learner
 from faimtrack.training.learners.learner import Learner
@@ -47,11 +48,9 @@ class Prepared:
     weights: Mapping[str, str]
     remarks: tuple[str, ...]
 
-    def identity(self) -> dict[str, Any]:
-        """What a checkpoint must have been made with, by dotted name."""
-        hashed = {f"input {name}": value for name, value in self.inputs.items()}
-        weights = {f"weights {name}": value for name, value in self.weights.items()}
-        return {**_flat(self.recipe.tree()), **hashed, **weights}
+    def identity(self) -> Identity:
+        """What a checkpoint must have been made with."""
+        return identity_of(self.recipe, self.inputs, self.weights)
 
 
 def prepare_training(
@@ -70,6 +69,8 @@ def prepare_training(
         OSError: A file is missing or cannot be read.
     """
     images = open_images(recipe, places)
+    if recipe.validation.takes_place:  # what is wrong there is told now, not after an epoch
+        HalfSplit.open(places.data, split=recipe.validation.split, config=recipe.data)
     schedule = Schedule(config=recipe.schedule, image_count=len(images))
     remarks = [
         f"{len(images)} images, {schedule.steps_per_epoch} steps an epoch, "
@@ -151,13 +152,3 @@ def peak_memory_bytes(device: torch.device) -> int:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat

@@ -14,7 +14,7 @@ from torch import Tensor
 from faimtrack.atomic import atomic_file
 from faimtrack.pipeline.tasks import Existing
 from faimtrack.provenance import Provenance, write_provenance
-from faimtrack.training.checkpoints import checkpoints, load_state, step_of
+from faimtrack.training.checkpoints import checkpoints, load_state, remove_parts, step_of
 from faimtrack.training.fit import Machines, fit
 from faimtrack.training.learners.learner import Learner, file_tensors
 from faimtrack.training.logs import RunLog, StepLog
@@ -211,6 +211,7 @@ def _start_folder(run: TrainingRun) -> None:
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
+    remove_parts(run.output / CHECKPOINTS)
     run.output.mkdir(parents=True, exist_ok=True)
     with atomic_file(run.output / RECIPE) as temporary:
         temporary.write_text(

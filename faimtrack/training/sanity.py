@@ -35,6 +35,7 @@ _LOSS_FALLS_BY = 2.0
 _AP50_REACHED = 0.5
 _MASK_OUTSIDE_PX = 2.0
 _MASK_FILLS = 0.05
+_MISFITS_SHARE = 0.2  # of people who are hardly seen, little is left for a mask
 _RATE_FROM_NOTHING = 2e-3
 
 
@@ -119,8 +120,9 @@ def check_samples(samples: Sequence[TrainingSample]) -> tuple[Finding, ...]:
     if masked or any(len(sample.masks) and bool(sample.masks.present.any()) for sample in samples):
         findings.append(
             Finding(
-                is_good=misfits == 0,
-                sentence=f"{misfits} of {masked} masks do not fit their boxes",
+                is_good=misfits <= _MISFITS_SHARE * masked,
+                sentence=f"{misfits} of {masked} masks do not fit their boxes (expected at most "
+                f"{_MISFITS_SHARE:.0%})",
             )
         )
     return tuple(findings)

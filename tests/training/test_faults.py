@@ -10,9 +10,11 @@ import torch
 from lightning.pytorch import Callback
 
 from faimtrack.training import checkpoints as checkpoint_module
-from faimtrack.training.checkpoints import PlainCheckpointIO, checkpoints
+from faimtrack.training.checkpoints import PlainCheckpointIO, checkpoints, remove_parts
 from faimtrack.training.fit import fit
+from faimtrack.training.identity import Identity, identity_of
 from faimtrack.training.learners.learner import Answer
+from faimtrack.training.recipe import resolve_training_recipe
 
 
 def run(folder, learner=None, *, schedule=None, **arguments):
@@ -66,14 +68,41 @@ def test_a_file_that_may_not_grow_is_told_by_the_error_of_the_system(tmp_path):
 
 
 def test_a_checkpoint_of_another_training_is_refused_and_says_what_differs(tmp_path):
-    run(tmp_path, max_steps=2, identity={"schedule.seed": 0, "input gt": "abc"})
+    run(tmp_path, max_steps=2, identity=Identity({"schedule.seed": 0, "input gt": "abc"}))
     last = checkpoints(tmp_path)[-1]
     message = r"got one with schedule.seed 0 \(now 1\), input gt 'abc' \(now 'def'\)$"
     with pytest.raises(ValueError, match=message):
-        run(tmp_path, resume_from=last, identity={"schedule.seed": 1, "input gt": "def"})
+        run(tmp_path, resume_from=last, identity=Identity({"schedule.seed": 1, "input gt": "def"}))
     many = {f"mask_branch.{number}": number for number in range(9)}
     with pytest.raises(ValueError, match=r"mask_branch.5 none \(now 5\) and 5 more$"):
-        run(tmp_path, resume_from=last, identity=many)
+        run(tmp_path, resume_from=last, identity=Identity(many))
+
+
+def test_a_checkpoint_from_before_there_was_a_setting_counts_as_made_with_its_default():
+    mine = Identity({"schedule.seed": 0, "schedule.clip": 1.5}, {"schedule.clip": 1.5})
+    assert mine.differences({"schedule.seed": 0}) == ""
+    changed = Identity({"schedule.seed": 0, "schedule.clip": 2.0}, {"schedule.clip": 1.5})
+    assert changed.differences({"schedule.seed": 0}) == "schedule.clip 1.5 (now 2.0)"
+
+
+def test_how_a_training_is_validated_logged_and_tracked_is_no_part_of_what_it_is():
+    def identity(*overrides):
+        recipe = resolve_training_recipe("crowd/bytetrack", overrides=overrides)
+        return identity_of(recipe, {"a gt": "0"}, {})
+
+    before = identity().values
+    free = ["validation.pictures=0", "log_every=3", "checkpoints_kept=5", "track_threshold=0.7"]
+    assert identity(*free).differences(before) == ""
+    assert "schedule.epochs" in identity("epochs=3").differences(before)
+    assert "augmentation.flip_probability" in identity("flip_probability=0").differences(before)
+
+
+def test_what_a_killed_run_left_of_a_checkpoint_is_removed(tmp_path):
+    left, whole = tmp_path / ".step-00000002.123.partial.ckpt", tmp_path / "step-00000001.ckpt"
+    left.write_bytes(b"half")
+    whole.write_bytes(b"whole")
+    remove_parts(tmp_path)
+    assert list(tmp_path.iterdir()) == [whole]
 
 
 def test_a_file_that_is_cut_off_is_refused_by_its_name(tmp_path):

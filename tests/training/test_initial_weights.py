@@ -46,6 +46,15 @@ def test_what_has_no_people_leaves_the_classes_random_and_says_so():
     assert "left aside: extra" in taken.sentence()
 
 
+def test_weights_of_another_class_are_not_taken_for_people():
+    given, person = Yolox(SMALL, 1), Yolox(SMALL, 1)
+    metadata = WeightsMetadata(architecture="yolox-custom", classes=("car",))
+    taken = take_weights(person, Checkpoint(given.state_dict(), metadata, Path("a")), ("person",))
+    assert len(taken.missing) == 6
+    assert not torch.equal(person.head.cls_preds[0].weight, given.head.cls_preds[0].weight)
+    assert torch.equal(person.head.reg_preds[0].weight, given.head.reg_preds[0].weight)
+
+
 def test_torchvisions_people_follow_its_background():
     given = build_faster_rcnn("mobilenet-v3-large-320-fpn", [str(n) for n in range(90)])
     person = build_faster_rcnn("mobilenet-v3-large-320-fpn", ["person"])

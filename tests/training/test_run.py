@@ -169,7 +169,7 @@ def test_one_step_of_each_of_the_papers_rows_at_its_full_size(name, small_crowd,
     places = DataPlaces(data=small_crowd, crowd_human=crowd_human if wants else None)
     done = dry_run(recipe, places, Machines(devices=1, workers=0, accelerator="cpu"))
     if "bytetrack" in name:
-        assert done.size == (896, 1600)
+        assert done.size == (1152, 2048)
         assert done.parameters > 98e6
     else:
         assert max(done.size) > 800
