@@ -169,6 +169,8 @@ def _run(tasks: list[MaskTask], jobs: int) -> list[MaskOutcome]:
                     progress.end(
                         outcome.task.name, _ending(outcome.summary), is_failure=not outcome.summary
                     )
+                    if outcome.summary is not None and not outcome.summary.counts.get("kept"):
+                        progress.warn(outcome.task.name, "there are no masks in it")
                     outcomes.append(outcome)
         except KeyboardInterrupt:
             raise KeyboardInterrupt("the same command with --resume goes on from there") from None

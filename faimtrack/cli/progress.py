@@ -91,7 +91,11 @@ class SequenceProgress:
         for remark in outcome.result.remarks if outcome.result else ():
             self._print(f"faimtrack: {name}: {remark}", None)
         for note in outcome.result.notes if outcome.result else ():
-            self._print(f"faimtrack: warning: {name}: {note}", note)
+            self.warn(name, note)
+
+    def warn(self, name: str, note: str) -> None:
+        """Say what may not be as it should, in a line of its own."""
+        self._print(f"faimtrack: warning: {name}: {note}", note)
 
     def end(self, name: str, ending: str, *, is_failure: bool) -> None:
         """Take a sequence's bar away, and say in a few words how it ended."""

@@ -100,6 +100,14 @@ def test_instances_are_read_by_sequence(faimtrack, data, tmp_path, complaint):
     assert "two.json: expected instances" in complaint(missing.err)
 
 
+def test_a_store_without_a_mask_is_warned_of(faimtrack, data, tmp_path):
+    (tmp_path / "one.json").write_text("[]")
+    arguments = ("masks", "make", data / "one", "--method", "box2mask", "--instances", tmp_path)
+    made = faimtrack(*arguments)
+    assert made.status == 0
+    assert "faimtrack: warning: one: there are no masks in it" in made.err
+
+
 def test_one_sequence_that_fails_does_not_stop_the_others(faimtrack, data, complaint):
     (data / "one" / "gt" / "gt.txt").unlink()
     made = faimtrack("masks", "make", data)
