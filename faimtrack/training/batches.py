@@ -232,7 +232,9 @@ def make_loader(
 def _prepare_worker(number: int) -> None:
     import cv2
 
-    cv2.setNumThreads(1)  # the others have the other cores
+    # 0 and not 1: with 1 OpenCV ends its threads, and waits for ever for those that the process
+    # had from which this one was forked.
+    cv2.setNumThreads(0)
 
 
 def _collate(

@@ -1,5 +1,9 @@
 """Which images a step learns from."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import drawn_samples
 import pytest
 import torch
@@ -38,6 +42,27 @@ def pixels(steps, **values):
     return [
         (batch.step, [image for part in batch.parts for image in part.images]) for batch in loader
     ]
+
+
+WORKERS_AFTER_THREADS = """
+import cv2, numpy as np, drawn_samples
+from faimtrack.training.batches import BatchPlan, make_loader
+
+cv2.setNumThreads(4)
+for _ in range(20):
+    cv2.GaussianBlur(np.zeros((2000, 2000, 3), np.uint8), (9, 9), 0)
+plan = BatchPlan(seed=0, image_count=6, batch_size=2, world=1, rank=0, accumulate=1)
+loader = make_loader(drawn_samples.DrawnSamples(), plan, range(3), workers=2)
+print(sum(1 for _ in loader))
+"""
+
+
+def test_workers_do_not_wait_for_threads_that_opencv_had_before():
+    done = subprocess.run(
+        [sys.executable, "-c", WORKERS_AFTER_THREADS],
+        capture_output=True, text=True, timeout=100, check=False, cwd=Path(__file__).parent,
+    )  # fmt: skip
+    assert done.stdout.strip() == "3", done.stderr
 
 
 @pytest.mark.parametrize("workers", [0, 2])
