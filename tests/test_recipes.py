@@ -268,8 +268,12 @@ def test_a_recipe_that_is_not_text_is_refused(tmp_path):
 # The shipped ones
 
 
-@pytest.mark.parametrize("name", recipe_names())
-def test_every_shipped_recipe_resolves_to_the_tracker_and_split_in_its_name(name):
+PUBLISHED = [name for name in recipe_names() if "-val-half/" in name]
+TRAINING = [name for name in recipe_names() if name not in PUBLISHED]
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_every_published_row_resolves_to_the_tracker_and_split_in_its_name(name):
     recipe = resolve_recipe(name)
     folder, _, tracker = name.partition("/")
     assert recipe.tracker_name == tracker
@@ -277,6 +281,16 @@ def test_every_shipped_recipe_resolves_to_the_tracker_and_split_in_its_name(name
     preset = "reference-mot20" if folder.startswith("mot20") else "reference"
     assert recipe.tracker == type(recipe.tracker).preset(preset)
     assert read_recipe_tree(name)["tracker"]["name"] == tracker
+
+
+@pytest.mark.parametrize("name", TRAINING)
+def test_a_recipe_that_trains_tracks_too_and_is_scored_where_it_does_not_learn(name):
+    recipe = resolve_recipe(name)
+    assert recipe.tracker_name == "bytetrack"
+    assert recipe.settings.split in {"val-half", "full"}
+    assert "network" in read_recipe_tree(name)
+    if recipe.settings.split == "full":
+        assert read_recipe_tree(name)["validation"]["at_end"] is False
 
 
 def test_the_published_rows_are_there():
