@@ -1,4 +1,4 @@
-"""Make the bundled detector `crowd-nano`: draw crowds, train on them, score on others, export.
+"""Make the detector `crowd-nano`: draw crowds, train on them, score on others, export.
 
     python scripts/train_crowd_nano.py --work out/crowd-nano
 
