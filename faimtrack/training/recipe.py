@@ -12,7 +12,7 @@ from typing import Any, Literal
 from faimtrack.config import PresetConfig
 from faimtrack.detectors.faster_rcnn.config import Architecture
 from faimtrack.detectors.mask_branch.config import MaskBranchConfig
-from faimtrack.recipes import Recipe, read_recipe_tree, resolve_recipe
+from faimtrack.recipes import Recipe, read_recipe_tree, recipe_names, resolve_recipe
 from faimtrack.recipes.recipe import TRAINING_BLOCKS
 from faimtrack.recipes.values import (
     build_config,
@@ -41,6 +41,7 @@ class TrainingRecipe:
     """Everything that decides what a training gives, and nothing else.
 
     Attributes:
+        name: Of the recipe, or of its file.
         family: Which kind of network.
         network: Which one, and from which weights.
         losses: A YOLOX's `YoloxLossConfig` by name and value; empty for others.
@@ -53,6 +54,7 @@ class TrainingRecipe:
         tracking: The tracker that scores it, and how its detections are read.
     """
 
+    name: str
     family: Family
     network: NetworkConfig
     losses: Mapping[str, Any]
@@ -126,7 +128,9 @@ def resolve_training_recipe(
         tracking = resolve_recipe(recipe, overrides=others)
     except ValueError as error:
         raise ValueError(schema.with_nearest(str(error), others)) from None
-    return schema.build(values, tracking)
+    name = os.fspath(recipe)
+    name = name if name in recipe_names() else Path(name).name
+    return schema.build(name, values, tracking)
 
 
 class _Schema:
@@ -194,7 +198,9 @@ class _Schema:
         tracking = message.rpartition(" ")[2]
         return f"{key}: unknown key; the nearest is {nearest(key, [tracking, *bare])}"
 
-    def build(self, values: dict[str, dict[str, Any]], tracking: Recipe) -> TrainingRecipe:
+    def build(
+        self, name: str, values: dict[str, dict[str, Any]], tracking: Recipe
+    ) -> TrainingRecipe:
         """The recipe of validated values."""
         made: dict[str, Any] = {"losses": None, "assignment": None, "mask_branch": None}
         for block, kind in self.classes.items():
@@ -212,7 +218,7 @@ class _Schema:
                 f"{self._where}augmentation.style: expected {self.family} for "
                 f"{made['network'].name}, got {style}"
             )
-        return TrainingRecipe(family=self.family, tracking=tracking, **made)
+        return TrainingRecipe(name=name, family=self.family, tracking=tracking, **made)
 
 
 def _family(where: str, name: Any) -> Family:

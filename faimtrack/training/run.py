@@ -152,9 +152,7 @@ def save_weights(
         OSError: They cannot be written.
     """
     recipe = prepared.recipe
-    metadata = prepared.learner.metadata(
-        recipe=recipe.network.name, data=prepared.places.data.name
-    )
+    metadata = prepared.learner.metadata(recipe=recipe.name, data=prepared.places.data.name)
     write_weights(path, file_tensors(tensors), metadata)
     record = Provenance(
         kind="weights",

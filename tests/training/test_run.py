@@ -63,6 +63,7 @@ def test_a_run_leaves_weights_that_detect_and_all_that_belongs_to_them(small_cro
     }  # fmt: skip
     found = read_checkpoint(result.weights)
     assert found.metadata.architecture == "yolox-nano"
+    assert found.metadata.recipe == "crowd/bytetrack-mask"
     assert found.metadata.settings["input_size"] == [96, 160]
     assert found.metadata.settings["mask_branch"]["source"] == "truth"
     assert any(key.startswith("mask_branch.") for key in found.tensors)
