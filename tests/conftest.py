@@ -27,8 +27,8 @@ def twin_weights(tmp_path_factory):
     """
     import torch
 
-    from faimtrack.detectors.mask_branch.branch import build_mask_branch
     from faimtrack.detectors.mask_branch.config import MaskBranchConfig
+    from faimtrack.detectors.mask_branch.loading import build_mask_branch
     from faimtrack.detectors.yolox.network import Yolox
     from faimtrack.weights.files import WeightsMetadata, write_weights
 

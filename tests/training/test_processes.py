@@ -12,9 +12,9 @@ import pytest
 import torch
 from torch import nn
 
-from faimtrack.detectors.mask_branch.branch import build_mask_branch
 from faimtrack.detectors.mask_branch.config import MaskBranchConfig
 from faimtrack.detectors.mask_branch.instances import InstanceMasks
+from faimtrack.detectors.mask_branch.loading import build_mask_branch
 from faimtrack.masks.mask import Mask
 from faimtrack.training.batches import batch_of
 from faimtrack.training.learners.yolox import YoloxLearner

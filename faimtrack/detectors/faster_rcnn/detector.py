@@ -22,7 +22,7 @@ from faimtrack.detectors.faster_rcnn.folding import fold_batch_norms
 from faimtrack.detectors.faster_rcnn.network import FasterRcnn
 from faimtrack.detectors.faster_rcnn.selection import select_detections
 from faimtrack.detectors.images import ImageSession, class_numbers, session_batch_size
-from faimtrack.detectors.mask_branch.branch import FasterRcnnMaskBranch
+from faimtrack.detectors.mask_branch.faster_rcnn_branch import FasterRcnnMaskBranch
 from faimtrack.detectors.mask_branch.keeping import KeptBranch
 from faimtrack.detectors.running import BatchRunner, prepare
 from faimtrack.structures import Detections, Frame, SourceInfo

@@ -1,19 +1,18 @@
-"""The mask branch beside a detector: it learns with it, and masks come from it on demand.
+"""What the mask branches of all detectors share: they learn beside one, and give masks on demand.
 
-It is a module of its own: a detector's outputs are the same with and without it.
+A branch is a module of its own: a detector's outputs are the same with and without it.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from faimtrack.detectors.faster_rcnn.answers import Encoding, Targets, TrainingAnswer
-from faimtrack.detectors.faster_rcnn.architectures import PYRAMID_CHANNELS
-from faimtrack.detectors.faster_rcnn.network import FasterRcnn
+from faimtrack.detectors.faster_rcnn.answers import Targets
 from faimtrack.detectors.faster_rcnn.roi_pool import PyramidRoiPool
 from faimtrack.detectors.mask_branch.config import MaskBranchConfig
 from faimtrack.detectors.mask_branch.extraction import InstanceFeatureExtraction
@@ -26,22 +25,18 @@ from faimtrack.detectors.mask_branch.losses import (
     mask_losses,
     mask_pairs,
 )
-from faimtrack.detectors.mask_branch.positives import (
-    Positives,
-    faster_rcnn_positives,
-    yolox_positives,
-)
-from faimtrack.detectors.yolox.letterbox import STRIDES
-from faimtrack.detectors.yolox.losses import YoloxLoss, YoloxTargets
-from faimtrack.detectors.yolox.network import Yolox, YoloxOutput
+from faimtrack.detectors.mask_branch.positives import Positives
+from faimtrack.detectors.yolox.losses import YoloxTargets
 
 Features = TypeVar("Features")
 
-_LEVEL_STRIDES = {"p3": 8, "p4": 16, "p5": 32}
+LEVEL_STRIDES = {"p3": 8, "p4": 16, "p5": 32}
+"""Pixels of the input to a cell of a level."""
+
 _BOXES_AT_ONCE = 64  # that are pooled for detecting: 64 MiB with 32 cells and 256 channels
 
 
-class MaskBranch(nn.Module, Generic[Features]):
+class MaskBranch(nn.Module, ABC, Generic[Features]):
     """What the branches of all detectors share.
 
     Attributes:
@@ -76,13 +71,13 @@ class MaskBranch(nn.Module, Generic[Features]):
         """
         return self.pooled_from(self.maps(features), boxes)
 
+    @abstractmethod
     def maps(self, features: Features) -> dict[str, Tensor]:
         """What boxes are pooled from: a map `(N, C, h, w)` a level, the finest first."""
-        raise NotImplementedError
 
+    @abstractmethod
     def pooled_from(self, maps: Mapping[str, Tensor], boxes: Sequence[Tensor]) -> Tensor:
         """As `pooled`, of what `maps` gave."""
-        raise NotImplementedError
 
     def predict(
         self, features: Features, boxes: Sequence[Tensor], class_ids: Sequence[Tensor]
@@ -168,134 +163,6 @@ class MaskBranch(nn.Module, Generic[Features]):
             )
 
 
-class YoloxMaskBranch(MaskBranch[YoloxOutput]):
-    """A YOLOX's: instance features of its dense classification features, then pooled."""
-
-    def __init__(self, config: MaskBranchConfig, network: Yolox) -> None:
-        level = config.level
-        strides = STRIDES if level == "by-size" else (_LEVEL_STRIDES[level],)
-        extraction = InstanceFeatureExtraction(
-            int(256 * network.size.width), config, map_count=len(strides)
-        )
-        pool = PyramidRoiPool(strides, config.roi_size, sampling_ratio=0, aligned=True)
-        super().__init__(config, extraction, network.class_count, pool)
-
-    def instance_maps(self, output: YoloxOutput) -> dict[int, Tensor]:
-        """Instance features `(N, C, h, w)` of the levels that are used, by their strides."""
-        maps = dict(zip(output.strides, output.classification, strict=True))
-        chosen = [maps[stride] for stride in self.pool.strides]
-        return dict(zip(self.pool.strides, self.extraction(chosen), strict=True))
-
-    def maps(self, features: YoloxOutput) -> dict[str, Tensor]:
-        """See `MaskBranch`."""
-        return {str(stride): each for stride, each in self.instance_maps(features).items()}
-
-    def pooled_from(self, maps: Mapping[str, Tensor], boxes: Sequence[Tensor]) -> Tensor:
-        """See `MaskBranch`."""
-        pooled: Tensor = self.pool(maps, boxes)
-        return pooled
-
-    def loss(
-        self,
-        output: YoloxOutput,
-        loss: YoloxLoss,
-        targets: Sequence[YoloxTargets],
-        masks: Sequence[InstanceMasks],
-        divide_by: Callable[[int], float] | None = None,
-    ) -> MaskLoss:
-        """What the masks cost of the boxes that answer for an object.
-
-        Args:
-            output: Of a batch of `N` images.
-            loss: Of the same batch: it says which anchors answer for whom.
-            targets: `N`, as for `loss`.
-            masks: `N`, on the same device, a mask or none for each object of the targets.
-            divide_by: From the number of boxes that are compared to what their sum is divided
-                by, above 0; None: that number itself, or 1 if it is 0.
-
-        Raises:
-            ValueError: There are not as many masks as objects; the image's place is named.
-        """
-        _require_masks(targets, masks)
-        positives = yolox_positives(output, loss, masks, self.config.max_positives)
-        return self._loss(output, positives, targets, masks, divide_by)
-
-
-class FasterRcnnMaskBranch(MaskBranch[Encoding]):
-    """A Faster R-CNN's: boxes pooled from its pyramid, then instance features of these."""
-
-    def __init__(self, config: MaskBranchConfig, network: FasterRcnn) -> None:
-        if not config.shared_levels:
-            raise ValueError(
-                "shared_levels: expected true for a Faster R-CNN, whose levels are pooled before "
-                "instance features are made, got false"
-            )
-        pool = network.roi_heads.box_roi_pool.resized(config.roi_size)
-        first_level = 0
-        if config.level != "by-size":
-            stride = _LEVEL_STRIDES[config.level]
-            if stride not in pool.strides:
-                raise ValueError(
-                    f"level: expected by-size or one of strides {pool.strides} for a "
-                    f"{network.architecture}, got {config.level}, whose stride is {stride}"
-                )
-            first_level = pool.strides.index(stride)
-            pool = PyramidRoiPool(
-                (stride,), config.roi_size,
-                sampling_ratio=pool.sampling_ratio, aligned=pool.aligned,
-            )  # fmt: skip
-        extraction = InstanceFeatureExtraction(PYRAMID_CHANNELS, config)
-        super().__init__(config, extraction, len(network.class_names), pool)
-        self._first_level = first_level
-
-    def maps(self, features: Encoding) -> dict[str, Tensor]:
-        """See `MaskBranch`."""
-        return dict(list(features.levels.items())[self._first_level :])
-
-    def pooled_from(self, maps: Mapping[str, Tensor], boxes: Sequence[Tensor]) -> Tensor:
-        """See `MaskBranch`."""
-        pooled: Tensor = self.extraction([self.pool(maps, boxes)])[0]
-        return pooled
-
-    def loss(
-        self,
-        answer: TrainingAnswer,
-        targets: Sequence[Targets],
-        masks: Sequence[InstanceMasks],
-        divide_by: Callable[[int], float] | None = None,
-    ) -> MaskLoss:
-        """What the masks cost of the proposals that were found to be an object.
-
-        Args:
-            answer: Of a batch of `N` images.
-            targets: `N`, that the answer was asked with.
-            masks: `N`, on the same device, a mask or none for each object of the targets.
-            divide_by: From the number of boxes that are compared to what their sum is divided
-                by, above 0; None: that number itself, or 1 if it is 0.
-
-        Raises:
-            ValueError: There are not as many masks as objects; the image's place is named.
-        """
-        _require_masks(targets, masks)
-        positives = faster_rcnn_positives(answer, targets, masks, self.config.max_positives)
-        return self._loss(answer.encoding, positives, targets, masks, divide_by)
-
-
-def build_mask_branch(
-    config: MaskBranchConfig, network: Yolox | FasterRcnn
-) -> YoloxMaskBranch | FasterRcnnMaskBranch:
-    """A branch with random weights for a detector's network, which stays as it is.
-
-    Random numbers are drawn from torch's global generator: whoever must not lose any forks it.
-
-    Raises:
-        ValueError: The configuration does not suit the network.
-    """
-    if isinstance(network, Yolox):
-        return YoloxMaskBranch(config, network)
-    return FasterRcnnMaskBranch(config, network)
-
-
 def _in_turns(boxes: Sequence[Tensor]) -> Iterator[list[Tensor]]:
     """The boxes of all images, a bounded number at a time; none at all are one turn."""
     counts = [len(each) for each in boxes]
@@ -308,9 +175,14 @@ def _in_turns(boxes: Sequence[Tensor]) -> Iterator[list[Tensor]]:
         ]
 
 
-def _require_masks(
+def require_masks(
     targets: Sequence[YoloxTargets | Targets], masks: Sequence[InstanceMasks]
 ) -> None:
+    """See that there is a mask or none for each object of each image.
+
+    Raises:
+        ValueError: There is not; the image's place in the batch is named.
+    """
     if len(masks) != len(targets):
         raise ValueError(f"masks: expected {len(targets)}, one an image, got {len(masks)}")
     for number, (target, each) in enumerate(zip(targets, masks, strict=True)):

@@ -14,9 +14,10 @@ from torch import nn
 from faimtrack.boxes import Boxes
 from faimtrack.detectors.config import Keep, TorchConfig
 from faimtrack.detectors.faster_rcnn.network import FasterRcnn
-from faimtrack.detectors.mask_branch.branch import FasterRcnnMaskBranch, YoloxMaskBranch
+from faimtrack.detectors.mask_branch.faster_rcnn_branch import FasterRcnnMaskBranch
 from faimtrack.detectors.mask_branch.loading import load_mask_branch
 from faimtrack.detectors.mask_branch.pasting import paste_masks
+from faimtrack.detectors.mask_branch.yolox_branch import YoloxMaskBranch
 from faimtrack.detectors.running import prepare
 from faimtrack.detectors.yolox.network import Yolox
 from faimtrack.structures import Detections

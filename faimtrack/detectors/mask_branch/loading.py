@@ -1,4 +1,4 @@
-"""The mask branch out of a file of weights."""
+"""The mask branch for a detector's network: a new one, or out of a file of weights."""
 
 from __future__ import annotations
 
@@ -9,12 +9,9 @@ from typing import Any
 import torch
 
 from faimtrack.detectors.faster_rcnn.network import FasterRcnn
-from faimtrack.detectors.mask_branch.branch import (
-    FasterRcnnMaskBranch,
-    YoloxMaskBranch,
-    build_mask_branch,
-)
 from faimtrack.detectors.mask_branch.config import MaskBranchConfig
+from faimtrack.detectors.mask_branch.faster_rcnn_branch import FasterRcnnMaskBranch
+from faimtrack.detectors.mask_branch.yolox_branch import YoloxMaskBranch
 from faimtrack.detectors.yolox.network import Yolox
 from faimtrack.weights.files import Checkpoint
 
@@ -23,6 +20,21 @@ PREFIX = "mask_branch."
 
 SETTING = "mask_branch"
 """Under which name the file's metadata tell how the branch was built."""
+
+
+def build_mask_branch(
+    config: MaskBranchConfig, network: Yolox | FasterRcnn
+) -> YoloxMaskBranch | FasterRcnnMaskBranch:
+    """A branch with random weights for a detector's network, which stays as it is.
+
+    Random numbers are drawn from torch's global generator: whoever must not lose any forks it.
+
+    Raises:
+        ValueError: The configuration does not suit the network.
+    """
+    if isinstance(network, Yolox):
+        return YoloxMaskBranch(config, network)
+    return FasterRcnnMaskBranch(config, network)
 
 
 def load_mask_branch(

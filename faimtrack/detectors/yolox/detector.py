@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from faimtrack.detectors.config import Keep
 from faimtrack.detectors.images import ImageSession, class_numbers, session_batch_size
-from faimtrack.detectors.mask_branch.branch import YoloxMaskBranch
 from faimtrack.detectors.mask_branch.keeping import KeptBranch
+from faimtrack.detectors.mask_branch.yolox_branch import YoloxMaskBranch
 from faimtrack.detectors.running import BatchRunner, input_like, prepare
 from faimtrack.detectors.yolox.checkpoint import LoadedYolox, load_yolox
 from faimtrack.detectors.yolox.config import YoloxConfig

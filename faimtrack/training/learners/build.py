@@ -10,7 +10,7 @@ import torch
 
 from faimtrack.detectors.faster_rcnn.config import FasterRcnnTrainingConfig
 from faimtrack.detectors.faster_rcnn.network import FasterRcnn, build_faster_rcnn
-from faimtrack.detectors.mask_branch.branch import build_mask_branch
+from faimtrack.detectors.mask_branch.loading import build_mask_branch
 from faimtrack.detectors.yolox.assignment import SimOtaConfig
 from faimtrack.detectors.yolox.losses import YoloxLossConfig
 from faimtrack.detectors.yolox.network import Yolox

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -29,7 +30,7 @@ class Answer:
     numbers: dict[str, Tensor | float] = field(default_factory=dict)
 
 
-class Learner(nn.Module):
+class Learner(nn.Module, ABC):
     """A network and its mask branch, if it has one, with what they learn by.
 
     Attributes:
@@ -46,6 +47,7 @@ class Learner(nn.Module):
     loss_names: tuple[str, ...]
     number_names: tuple[str, ...]
 
+    @abstractmethod
     def forward(self, batch: TrainingBatch, *, is_plain: bool, divide_by: DivideBy) -> Answer:
         """Losses on a batch.
 
@@ -57,15 +59,14 @@ class Learner(nn.Module):
         Raises:
             ValueError: A prediction is not finite, or a class is unknown.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def metadata(self, **texts: str) -> WeightsMetadata:
         """What a file of these weights has to say.
 
         Args:
             texts: `recipe`, `data` and `licence`.
         """
-        raise NotImplementedError
 
 
 def file_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -8,9 +8,10 @@ import torch
 from faimtrack.detectors.faster_rcnn.answers import Encoding, Targets, TrainingAnswer
 from faimtrack.detectors.faster_rcnn.config import FasterRcnnTrainingConfig
 from faimtrack.detectors.faster_rcnn.network import build_faster_rcnn
-from faimtrack.detectors.mask_branch.branch import FasterRcnnMaskBranch, build_mask_branch
 from faimtrack.detectors.mask_branch.config import MaskBranchConfig
+from faimtrack.detectors.mask_branch.faster_rcnn_branch import FasterRcnnMaskBranch
 from faimtrack.detectors.mask_branch.instances import InstanceMasks
+from faimtrack.detectors.mask_branch.loading import build_mask_branch
 from faimtrack.detectors.mask_branch.positives import faster_rcnn_positives
 
 TINY = {"roi_size": 6, "hidden_channels": 8, "convolutions": 1}

@@ -15,8 +15,8 @@ from faimtrack.detectors.faster_rcnn.config import FasterRcnnTrainingConfig
 from faimtrack.detectors.faster_rcnn.detector import FasterRcnnDetector
 from faimtrack.detectors.faster_rcnn.network import build_faster_rcnn
 from faimtrack.detectors.loading import open_detector
-from faimtrack.detectors.mask_branch.branch import build_mask_branch
 from faimtrack.detectors.mask_branch.config import MaskBranchConfig
+from faimtrack.detectors.mask_branch.loading import build_mask_branch
 from faimtrack.detectors.yolox.checkpoint import load_yolox
 from faimtrack.detectors.yolox.config import YoloxConfig
 from faimtrack.detectors.yolox.detector import YoloxDetector

@@ -9,8 +9,8 @@ import torch
 from faimtrack.detectors.faster_rcnn.answers import Encoding, Targets, TrainingAnswer
 from faimtrack.detectors.faster_rcnn.config import FasterRcnnTrainingConfig
 from faimtrack.detectors.faster_rcnn.network import build_faster_rcnn
-from faimtrack.detectors.mask_branch.branch import build_mask_branch
 from faimtrack.detectors.mask_branch.config import MaskBranchConfig
+from faimtrack.detectors.mask_branch.loading import build_mask_branch
 from faimtrack.detectors.mask_branch.losses import MaskPairs, mask_ious
 from faimtrack.detectors.yolox.losses import YoloxTargets, yolox_loss
 from faimtrack.detectors.yolox.network import Yolox

@@ -5,9 +5,8 @@ from dataclasses import asdict
 import pytest
 import torch
 
-from faimtrack.detectors.mask_branch.branch import build_mask_branch
 from faimtrack.detectors.mask_branch.config import MaskBranchConfig
-from faimtrack.detectors.mask_branch.loading import PREFIX, load_mask_branch
+from faimtrack.detectors.mask_branch.loading import PREFIX, build_mask_branch, load_mask_branch
 from faimtrack.detectors.yolox.checkpoint import load_yolox
 from faimtrack.detectors.yolox.network import Yolox
 from faimtrack.weights.files import WeightsMetadata, read_checkpoint, write_weights

@@ -6,10 +6,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from faimtrack.detectors.mask_branch.branch import YoloxMaskBranch, build_mask_branch
 from faimtrack.detectors.mask_branch.config import MaskBranchConfig
 from faimtrack.detectors.mask_branch.instances import InstanceMasks
+from faimtrack.detectors.mask_branch.loading import build_mask_branch
 from faimtrack.detectors.mask_branch.positives import yolox_positives
+from faimtrack.detectors.mask_branch.yolox_branch import YoloxMaskBranch
 from faimtrack.detectors.yolox.losses import YoloxTargets, yolox_loss
 from faimtrack.detectors.yolox.network import Yolox
 
