@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from faimtrack.cli.eval import rules_of_options
+from faimtrack.cli.eval import BENCHMARK, DISTRACTORS, NUMBERING, rules_of_options
 from faimtrack.cli.progress import SequenceProgress
 from faimtrack.cli.running import class_names
 from faimtrack.eval.reading import EvaluationSettings, SequenceFiles, find_files
 from faimtrack.eval.report import check_output_paths
-from faimtrack.motfile import Numbering, SplitName, find_sequences, read_sequence_info
+from faimtrack.motfile import SplitName, find_sequences, read_sequence_info
 from faimtrack.pipeline.comparison import Comparison, read_comparison
 from faimtrack.pipeline.comparison_video import (
     ComparisonPictures,
@@ -45,22 +45,12 @@ def compare_video(
         ),
     ] = None,
     split: Annotated[SplitName, typer.Option(help="Which frames are compared.")] = "full",
-    numbering: Annotated[
-        Numbering,
-        typer.Option(help="Frame numbers of the results: the full sequence's, or the split's."),
-    ] = "kept",
-    benchmark: Annotated[
-        str | None,
-        typer.Option(
-            help="mot15, mot16, mot17, mot20 or dancetrack; chosen by name if not given."
-        ),
-    ] = None,
+    numbering: NUMBERING = "kept",
+    benchmark: BENCHMARK = None,
     classes: Annotated[
         str | None, typer.Option(help="Own classes to compare, such as 1,2 (column 8).")
     ] = None,
-    distractors: Annotated[
-        str | None, typer.Option(help="With --classes: classes that may be found unpunished.")
-    ] = None,
+    distractors: DISTRACTORS = None,
     frame_count: Annotated[
         int | None, typer.Option(min=1, help="With a --gt file: the full sequence's length.")
     ] = None,

@@ -48,6 +48,19 @@ _MOTMETRICS = {
     "ML": "mostly_lost", "distance": "motp",
 }  # fmt: skip
 
+# What compare-video takes too.
+NUMBERING = Annotated[
+    Numbering,
+    typer.Option(help="Frame numbers of the results: the full sequence's, or the split's."),
+]
+BENCHMARK = Annotated[
+    str | None,
+    typer.Option(help="mot15, mot16, mot17, mot20 or dancetrack; chosen by name if not given."),
+]
+DISTRACTORS = Annotated[
+    str | None, typer.Option(help="With --classes: classes that may be found unpunished.")
+]
+
 
 def evaluate(
     results: Annotated[
@@ -60,22 +73,12 @@ def evaluate(
         Path | None, typer.Option(help="One ground-truth file, instead of --data.")
     ] = None,
     split: Annotated[SplitName, typer.Option(help="Which frames are scored.")] = "full",
-    numbering: Annotated[
-        Numbering,
-        typer.Option(help="Frame numbers of the results: the full sequence's, or the split's."),
-    ] = "kept",
-    benchmark: Annotated[
-        str | None,
-        typer.Option(
-            help="mot15, mot16, mot17, mot20 or dancetrack; chosen by name if not given."
-        ),
-    ] = None,
+    numbering: NUMBERING = "kept",
+    benchmark: BENCHMARK = None,
     classes: Annotated[
         str | None, typer.Option(help="Own classes to evaluate, such as 1,2 (column 8).")
     ] = None,
-    distractors: Annotated[
-        str | None, typer.Option(help="With --classes: classes that may be found unpunished.")
-    ] = None,
+    distractors: DISTRACTORS = None,
     sequences: Annotated[
         list[str] | None, typer.Option(help="Only these; patterns such as '*-FRCNN' are fine.")
     ] = None,

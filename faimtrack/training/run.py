@@ -94,13 +94,7 @@ def train(run: TrainingRun, report: Report = no_report) -> TrainingResult:
     prepared = prepare_training(run.recipe, run.places)
     if resume_from is not None:  # before anything in the folder is touched
         check_identity(load_state(resume_from, lazily=True), prepared.identity())
-    start = 0 if resume_from is None else step_of(resume_from)
-    total = prepared.schedule.total_steps
-    last = min(total, run.max_steps or total)
-    if start > last:
-        raise ValueError(
-            f"max_steps: expected {start} or more, the steps of {resume_from}, got {last}"
-        )
+    start, last = _steps(run, prepared, resume_from)
     is_first = is_first_process()
     report = report if is_first else no_report
     for remark in prepared.remarks:
@@ -134,13 +128,31 @@ def train(run: TrainingRun, report: Report = no_report) -> TrainingResult:
     finally:
         if log is not None:
             log.close()
-    weights = run.output / WEIGHTS
+    weights, best = run.output / WEIGHTS, run.output / BEST
     if is_first:
         save_weights(weights, prepared, module.kept_tensors(), step=last)
-    best = run.output / BEST
     return TrainingResult(
-        step=last, total=total, weights=weights, best=best if best.is_file() else None
+        step=last,
+        total=prepared.schedule.total_steps,
+        weights=weights,
+        best=best if best.is_file() else None,
     )
+
+
+def _steps(run: TrainingRun, prepared: Prepared, resume_from: Path | None) -> tuple[int, int]:
+    """How many steps are done, and after how many the run ends.
+
+    Raises:
+        ValueError: More are done than it is to have.
+    """
+    start = 0 if resume_from is None else step_of(resume_from)
+    total = prepared.schedule.total_steps
+    last = min(total, run.max_steps or total)
+    if start > last:
+        raise ValueError(
+            f"max_steps: expected {start} or more, the steps of {resume_from}, got {last}"
+        )
+    return start, last
 
 
 def save_weights(
