@@ -2,7 +2,7 @@
 
     python scripts/train_crowd_nano.py --work out/crowd-nano
 
-A broken run goes on where it stopped. Training takes under an hour on two quiet cores. The files
+A broken run goes on where it stopped. The files
 end in the work folder; --install puts them into the package and prints their hashes, which
 faimtrack/weights/registry.py must say. Seeds are none of any bench.
 """
