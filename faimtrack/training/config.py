@@ -90,6 +90,12 @@ class ScheduleConfig(PresetConfig):
     decay_norms_and_biases: bool = parameter(
         False, "Whether scales and shifts of batch norms and all biases are pulled too."
     )
+    gradient_clip: float = parameter(
+        0.0, "Gradients whose norm over all weights is larger are scaled down to it; 0: none. "
+        "From random weights AdamW needs it: the first gradients are a hundred times those that "
+        "follow, and AdamW divides by them for a thousand steps.",
+        low=0.0,
+    )  # fmt: skip
     averaging: float = parameter(
         0.9998, "Decay of the moving average of all weights, which is what is kept in the end; "
         "0: none.",

@@ -72,6 +72,7 @@ class DetectorModule(LightningModule):
         self.schedule = schedule
         self.result: StepResult | None = None
         self._identity = identity or Identity()
+        self._gradient_norm: Tensor | None = None
         has_average = schedule.config.averaging > 0
         self.average = WeightAverage(learner) if has_average else None
 
@@ -109,12 +110,17 @@ class DetectorModule(LightningModule):
         optimizer.step()
         if self.average is not None:
             self.average.update(self.learner, schedule.averaging_at(step + 1))
-        self.result = StepResult(
-            step,
-            rate,
-            _means([answer.losses for answer in answers]),
-            _means([answer.numbers for answer in answers]),
-        )
+        numbers = _means([answer.numbers for answer in answers])
+        if self._gradient_norm is not None:
+            numbers["gradient_norm"] = self._gradient_norm
+        losses = _means([answer.losses for answer in answers])
+        self.result = StepResult(step, rate, losses, numbers)
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Scale gradients down where they are too large; in mixed precision they are unscaled."""
+        largest = self.schedule.config.gradient_clip
+        if largest > 0:
+            self._gradient_norm = nn.utils.clip_grad_norm_(self.learner.parameters(), largest)
 
     def _learn(self, part: TrainingBatch, batch: StepBatch) -> Answer:
         """Add a part's gradients."""

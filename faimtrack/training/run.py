@@ -16,7 +16,7 @@ from faimtrack.pipeline.tasks import Existing
 from faimtrack.provenance import Provenance, write_provenance
 from faimtrack.training.checkpoints import checkpoints, load_state, remove_parts, step_of
 from faimtrack.training.fit import Machines, fit
-from faimtrack.training.learners.learner import Learner, file_tensors
+from faimtrack.training.learners.learner import file_tensors
 from faimtrack.training.logs import RunLog, StepLog
 from faimtrack.training.module import check_identity
 from faimtrack.training.prepare import Prepared, prepare_training
@@ -101,7 +101,7 @@ def train(run: TrainingRun, report: Report = no_report) -> TrainingResult:
         report(Progress(step=start, total=last, remark=remark))
     if is_first:
         _start_folder(run)
-    log = RunLog(run.output, _columns(prepared.learner), from_step=start) if is_first else None
+    log = RunLog(run.output, _columns(prepared), from_step=start) if is_first else None
     callbacks: list[Any] = [
         StepLog(log, report, every=prepared.schedule.config.log_every, total=last),
         Validating(
@@ -185,9 +185,11 @@ def is_first_process() -> bool:
     return getattr(rank_zero_only, "rank", 0) in (0, None)
 
 
-def _columns(learner: Learner) -> tuple[str, ...]:
+def _columns(prepared: Prepared) -> tuple[str, ...]:
+    learner, clips = prepared.learner, prepared.schedule.config.gradient_clip > 0
+    norm = ("gradient_norm",) if clips else ()
     logged = ("epoch", "learning_rate", "images_per_s", "loss")
-    return (*logged, *learner.loss_names, *learner.number_names, *SCORES)
+    return (*logged, *learner.loss_names, *learner.number_names, *norm, *SCORES)
 
 
 def _resume_from(run: TrainingRun) -> Path | None:

@@ -54,6 +54,31 @@ def test_weights_move_and_their_average_lags_behind(tmp_path):
     assert 0 < lagging < moved
 
 
+def test_gradients_are_clipped_all_together(tmp_path):
+    sgd = {"momentum": 0.0, "nesterov": False, "weight_decay": 0.0, "warm_up_steps": 0}
+    before = dict(drawn_samples.small_learner().named_parameters())
+
+    def distance(clip):
+        schedule = drawn_samples.small_schedule(**sgd, gradient_clip=clip)
+        module = fit(
+            drawn_samples.small_learner(), drawn_samples.DrawnSamples(), schedule,
+            tmp_path / str(clip), max_steps=1,
+        )  # fmt: skip
+        moved = [
+            (weight - before[key]).detach().norm()
+            for key, weight in module.learner.named_parameters()
+        ]
+        return float(torch.stack(moved).norm()) / schedule.rate_at(0), module.result.values()
+
+    unclipped, values = distance(0.0)
+    assert unclipped > 1
+    assert "gradient_norm" not in values
+    clipped, values = distance(0.5)
+    assert clipped == pytest.approx(0.5, rel=1e-3)
+    assert values["gradient_norm"] == pytest.approx(unclipped, rel=1e-3)
+    assert distance(2 * unclipped)[0] == pytest.approx(unclipped, rel=1e-6)
+
+
 def test_the_last_two_checkpoints_stay(tmp_path):
     trained(tmp_path)
     assert [path.name for path in checkpoints(tmp_path)] == [
