@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import traceback
+
 
 def describe_error(error: BaseException) -> str:
     """An error in one line: what a person can act on, without numbers of the system.
@@ -22,3 +25,15 @@ def describe_error(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return "out of memory"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def describe_failure(error: BaseException) -> str:
+    """`describe_error`, or the traceback where `wants_tracebacks`."""
+    if wants_tracebacks():
+        return "".join(traceback.format_exception(error)).rstrip()
+    return describe_error(error)
+
+
+def wants_tracebacks() -> bool:
+    """Whether the environment says FAIMTRACK_DEBUG=1."""
+    return os.environ.get("FAIMTRACK_DEBUG") == "1"

@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 import faimtrack
-from faimtrack.errors import describe_error
+from faimtrack.errors import describe_error, wants_tracebacks
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 _SPINS = "3000"  # some ten microseconds: most waits are shorter, and waking up takes as long
@@ -159,7 +159,7 @@ def run(arguments: list[str] | None = None) -> NoReturn:
     except typer.Exit as end:
         sys.exit(end.exit_code)
     except BaseException as error:
-        if os.environ.get("FAIMTRACK_DEBUG") == "1" and not isinstance(error, SystemExit):
+        if wants_tracebacks() and not isinstance(error, SystemExit):
             raise
         sys.exit(_status_of(error))
     sys.exit(0)

@@ -16,9 +16,10 @@ import faimtrack
 from faimtrack.pipeline.cluster.connection import connected, last_line, undisturbed
 from faimtrack.pipeline.cluster.room import WorkerRoom, room_for
 from faimtrack.pipeline.cluster.worker import ClusterWorker
-from faimtrack.pipeline.many import ManyReport, SequenceOutcome
+from faimtrack.pipeline.many import SequenceOutcome
 from faimtrack.pipeline.tasks import Task
 from faimtrack.pipeline.threads import ThreadCounts
+from faimtrack.processes import ManyReport
 from faimtrack.video.sources import absolute_source
 
 _LOG = logging.getLogger(__name__)
