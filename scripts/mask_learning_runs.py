@@ -14,7 +14,7 @@ from faimtrack.motfile import find_sequences
 from faimtrack.training.fit import Machines
 from faimtrack.training.progress import Progress
 from faimtrack.training.recipe import TrainingRecipe, resolve_training_recipe
-from faimtrack.training.run import TrainingRun, train
+from faimtrack.training.run import CHECKPOINTS, TrainingRun, train
 from faimtrack.training.samples import DataPlaces
 from faimtrack.training.validation import Validation, validate
 
@@ -86,7 +86,7 @@ def run_arm(
 ) -> Validation:
     """Train one arm with one seed and score it on the bench's test crowds.
 
-    A run that was broken off goes on; its folder is removed at the end.
+    A run that was broken off goes on; weights, logs and tracks stay in its folder.
     """
     resolved = arm.recipe(recipe, seed, overrides)
     run = TrainingRun(
@@ -98,7 +98,7 @@ def run_arm(
     )
     result = train(run, lambda progress: _show(arm.name, seed, progress))
     scores = validate(resolved, bench / "test", result.weights, folder / "test", split="full")
-    shutil.rmtree(folder)
+    shutil.rmtree(folder / CHECKPOINTS)
     return scores
 
 
