@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from faimtrack.cli.progress import make_console, make_table
 from faimtrack.demo import make_demo
+from faimtrack.demo.make import DETECTOR
 from faimtrack.demo.show import metric_cells, metric_names
 
 
@@ -18,7 +19,10 @@ def demo(
         Path, typer.Option(help="Folder for everything; that of an earlier demo is replaced.")
     ] = Path("faimtrack-demo"),
 ) -> None:
-    """Make a crowd, track it, score it and show it: no data and no network needed."""
+    """Make a crowd, find and track its people, score and show them: no data, no network.
+
+    The detector is the bundled crowd-nano, which knows only people that faimtrack drew.
+    """
     console = make_console(stderr=True)
     bars = Progress(
         TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"),
@@ -42,6 +46,7 @@ def demo(
         table.add_row(score.title, *metric_cells(score.metrics))
     make_console().print(table)
     print()
+    print(f"The detector {DETECTOR} knows only people that faimtrack drew; videos want another.")
     print(f"page:    {made.page}")
     print(f"video:   {made.video}")
     print(f"picture: {made.picture}")

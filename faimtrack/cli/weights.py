@@ -32,6 +32,7 @@ from faimtrack.weights import (
     verify_weights,
     weights_entries,
 )
+from faimtrack.weights.cache import weights_path
 
 weights = typer.Typer(
     add_completion=False,
@@ -64,7 +65,7 @@ def list_weights(
     if as_json:
         print(json.dumps(rows, indent=2))
         return
-    table = make_table("name", "what", "licence", "data", "size", "SHA-256", "cached")
+    table = make_table("name", "what", "licence", "data", "size", "SHA-256", "here")
     for column in table.columns:
         column.no_wrap = True
     for row in rows:
@@ -109,7 +110,10 @@ def _own_row(own: CachedWeights) -> dict[str, Any]:
 
 
 def _row(entry: WeightsEntry, cached: CachedWeights | None) -> dict[str, Any]:
-    return dataclasses.asdict(entry) | _state(cached, entry)
+    row = dataclasses.asdict(entry) | _state(cached, entry)
+    if entry.is_bundled:
+        row |= {"is_cached": True, "path": str(weights_path(entry))}
+    return row
 
 
 def _state(cached: CachedWeights | None, entry: WeightsEntry | None) -> dict[str, Any]:
@@ -211,8 +215,6 @@ def verify(
         print(f"{check.name}: {'right' if check.problem is None else 'WRONG'}")
     for check in wrong:
         print(f"faimtrack: error: {check.problem}", file=sys.stderr)
-    if not checks:
-        print(f"no weights in {cache_folder()}")
     if wrong:
         raise typer.Exit(1)
 

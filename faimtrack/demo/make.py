@@ -11,13 +11,23 @@ from pathlib import Path
 from faimtrack.atomic import atomic_directory
 from faimtrack.datasets.crowd import CrowdConfig, simulate_crowd, write_crowd
 from faimtrack.demo.show import draw_picture, write_page
+from faimtrack.detectors.families import detector_file
 from faimtrack.eval import EvaluationSettings, benchmark_rules, evaluate_folders
-from faimtrack.pipeline import PipelineSummary, plan_tasks, track_sequence
+from faimtrack.pipeline import (
+    PipelineSummary,
+    detect_sequence,
+    plan_detection,
+    plan_tasks,
+    track_sequence,
+)
 from faimtrack.provenance import Provenance, file_sha256, read_provenance, write_provenance
 from faimtrack.recipes import resolve_recipe
 from faimtrack.trackers import tracker_entry, tracker_names
+from faimtrack.weights import weights_sha256
 
 PAGE, VIDEO, PICTURE = "index.html", "tracks.mp4", "side-by-side.png"
+DETECTOR = "crowd-nano"
+_DETECTIONS = "detections"
 _KIND = "demo"
 _SHOWN_TRACKER = "bytetrack"
 
@@ -76,7 +86,7 @@ def make_demo(
     *,
     report: Report | None = None,
 ) -> Demo:
-    """Make a crowd, track it with every tracker, score the tracks and show them.
+    """Make a crowd, find its people with the bundled detector, track, score and show them.
 
     Args:
         folder: Appears when everything is whole; that of an earlier demonstration is replaced.
@@ -99,26 +109,28 @@ def make_demo(
             masks=False,
             progress=lambda done, total: report("draw the crowd", done, total),
         )
+        detections = _detect(sequence, temporary / _DETECTIONS, report)
         scores, shown = [], None
         for name in tracker_names():
-            score, summary = _try_tracker(name, temporary, sequence, report)
+            score, summary = _try_tracker(name, temporary, sequence, detections, report)
             scores.append(score)
             if name == _SHOWN_TRACKER:
                 shown = summary
         assert shown is not None, "the shown tracker is one of all"
         report("draw the page", 0, 1)
         middle = crowd.frames * 3 // 4
-        draw_picture(sequence, temporary / _SHOWN_TRACKER, temporary / PICTURE, middle)
+        draw_picture(sequence, detections, temporary / _SHOWN_TRACKER, temporary / PICTURE, middle)
         demo = Demo(folder=folder, crowd=crowd, detections=shown.detections, scores=tuple(scores))
         write_page(
             temporary / PAGE,
             demo,
+            detector=DETECTOR,
             video=VIDEO,
             picture=PICTURE,
             shown=tracker_entry(_SHOWN_TRACKER).title,
             frame=middle,
         )
-        _write_records(temporary, crowd, sequence)
+        _write_records(temporary, crowd, sequence, detections)
         report("draw the page", 1, 1)
     return demo
 
@@ -141,8 +153,20 @@ def refuse_foreign(folder: Path) -> None:
         )
 
 
+def _detect(sequence: Path, folder: Path, report: Report) -> Path:
+    """Find the crowd's people; gives the file of detections."""
+    (task,) = plan_detection(
+        [str(sequence)],
+        resolve_recipe(detector=DETECTOR),
+        folder,
+        weights=detector_file(DETECTOR),
+    )
+    detect_sequence(task, lambda done, total: report(f"detect with {DETECTOR}", done, total))
+    return task.output
+
+
 def _try_tracker(
-    name: str, folder: Path, sequence: Path, report: Report
+    name: str, folder: Path, sequence: Path, detections: Path, report: Report
 ) -> tuple[TrackerScore, PipelineSummary]:
     """Track the crowd and score the tracks; the shown tracker also writes the video."""
     title = tracker_entry(name).title
@@ -150,6 +174,7 @@ def _try_tracker(
         [str(sequence)],
         resolve_recipe(tracker=name),
         folder / name,
+        detections=detections,
         video=folder / VIDEO if name == _SHOWN_TRACKER else None,
     )
     summary = track_sequence(
@@ -163,17 +188,19 @@ def _try_tracker(
     return TrackerScore(title=title, metrics=scored.combined.summary), summary
 
 
-def _write_records(folder: Path, crowd: CrowdConfig, sequence: Path) -> None:
+def _write_records(folder: Path, crowd: CrowdConfig, sequence: Path, detections: Path) -> None:
     """Sidecars of the picture and of the page; that of the page marks the folder as ours."""
     inputs: dict[str, str | None] = {
         "ground truth": file_sha256(sequence / "gt" / "gt.txt"),
-        "detections": file_sha256(sequence / "det" / "det.txt"),
+        "detections": file_sha256(detections),
     }
+    weights = {"detector": weights_sha256(detector_file(DETECTOR))}
     for name, kind in ((PICTURE, "picture"), (PAGE, _KIND)):
         record = Provenance(
             kind=kind,
             configuration={"crowd": dataclasses.asdict(crowd), "trackers": list(tracker_names())},
             inputs=inputs,
+            weights=weights,
             seed=crowd.seed,
             split="full",
             numbering="kept",

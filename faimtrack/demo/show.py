@@ -22,11 +22,14 @@ _SHOWN_SCORE = 0.3
 _COLUMNS = ("HOTA", "DetA", "AssA", "MOTA", "IDF1", "IDSW")
 
 
-def draw_picture(sequence: Path, results: Path, output: Path, frame: int) -> None:
+def draw_picture(
+    sequence: Path, detections: Path, results: Path, output: Path, frame: int
+) -> None:
     """Draw detections, tracks and ground truth of one frame beside each other.
 
     Args:
-        sequence: A sequence folder with images, `det` and `gt`.
+        sequence: A sequence folder with images and `gt`.
+        detections: The file of detections.
         results: Folder of the tracks.
         output: The PNG to write.
         frame: Its number.
@@ -35,12 +38,12 @@ def draw_picture(sequence: Path, results: Path, output: Path, frame: int) -> Non
         OSError: A file cannot be read or written.
     """
     image = read_image(sequence / "img1" / f"{frame:06d}.jpg")
-    detections = read_mot(sequence / "det" / "det.txt").detections(frame)
+    found = read_mot(detections, allow_empty=True).detections(frame)
     tracks = read_mot(results / f"{sequence.name}.txt", "results", allow_empty=True)
     truth = read_mot(sequence / "gt" / "gt.txt", "ground truth", allow_empty=True)
     picture = side_by_side(
         [
-            draw_detections(image, detections[detections.scores >= _SHOWN_SCORE]),
+            draw_detections(image, found[found.scores >= _SHOWN_SCORE]),
             draw_tracks(image, _tracks_of(tracks, frame)),
             draw_tracks(image, _tracks_of(truth.select(truth.confidences > 0), frame)),
         ],
@@ -72,13 +75,14 @@ def metric_names() -> tuple[str, ...]:
 
 
 def write_page(
-    output: Path, demo: Demo, *, video: str, picture: str, shown: str, frame: int
+    output: Path, demo: Demo, *, detector: str, video: str, picture: str, shown: str, frame: int
 ) -> None:
     """Write the page; it needs nothing but the files beside it.
 
     Args:
         output: The HTML file.
         demo: What to tell.
+        detector: Name of the detector.
         video: Name of the video beside the page.
         picture: Name of the picture beside the page.
         shown: Title of the tracker in video and picture.
@@ -93,6 +97,7 @@ def write_page(
     page = template.render(
         crowd=demo.crowd,
         detections=demo.detections,
+        detector=detector,
         columns=_COLUMNS,
         rows=[(score.title, metric_cells(score.metrics)) for score in demo.scores],
         video=video,

@@ -111,7 +111,7 @@ def family_of(weights: str | os.PathLike[str]) -> Family:
         OSError: The file cannot be read.
     """
     entry = None if Path(weights).is_file() else _entry(os.fspath(weights))
-    if entry is not None:
+    if entry is not None and not entry.is_bundled:
         return _family_of_architecture(entry.architecture, entry.name)
     path = detector_file(weights)
     if path.suffix.lower() in SUFFIXES.values():

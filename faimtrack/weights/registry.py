@@ -151,6 +151,21 @@ def _sam(size: str, file_name: str, sha256: str, size_bytes: int) -> WeightsEntr
     )
 
 
+def _crowd_nano(name: str, suffix: str, sha256: str, size_bytes: int) -> WeightsEntry:
+    return WeightsEntry(
+        name=name,
+        title="YOLOX detector",
+        url=None,
+        file_name=f"crowd-nano{suffix}",
+        sha256=sha256,
+        licence="Apache-2.0",
+        data="drawn people",
+        architecture="yolox-nano",
+        kind="detector",
+        size_bytes=size_bytes,
+    )
+
+
 # Megvii, Meta (its file names carry the beginning of an MD5) and MobileSAM publish no SHA-256:
 # theirs are what several projects that do not know of each other measured.
 _ENTRIES = (
@@ -187,6 +202,14 @@ _ENTRIES = (
     ),
     _faster_rcnn(
         "mobilenet-v3-large-320-fpn", "fasterrcnn_mobilenet_v3_large_320_fpn-907ea3f9.pth",
+    ),
+    _crowd_nano(
+        "crowd-nano", ".onnx",
+        "673bd47231651c1eabd9c95af8790339565ec24353a9547b187be4489493f57e", 3_678_420,
+    ),
+    _crowd_nano(
+        "crowd-nano-torch", ".safetensors",
+        "45d31b491e453dde0fc7f5fe12ce5e614005b481905e7cc236a589f025820de3", 3_718_000,
     ),
     _sam(
         "b", "sam_vit_b_01ec64.pth",

@@ -19,6 +19,7 @@ def test_the_demo_prints_a_table_and_where_its_files_are(faimtrack, small_crowd,
     lines = done.out.splitlines()
     assert lines[0].split() == ["tracker", "HOTA", "DetA", "AssA", "MOTA", "IDF1", "IDSW"]
     assert [line.split()[0] for line in lines[1:4]] == ["ByteTrack", "OC-SORT", "SORT"]
+    assert "only people that faimtrack drew" in lines[-4]
     assert lines[-3:] == [
         "page:    faimtrack-demo/index.html",
         "video:   faimtrack-demo/tracks.mp4",
@@ -26,7 +27,7 @@ def test_the_demo_prints_a_table_and_where_its_files_are(faimtrack, small_crowd,
     ]
     for line in lines[-3:]:
         assert (tmp_path / line.split()[-1]).is_file()
-    assert "draw the crowd\ntrack with ByteTrack\n" in done.err
+    assert "draw the crowd\ndetect with crowd-nano\ntrack with ByteTrack\n" in done.err
 
 
 def test_the_demo_does_not_touch_a_folder_of_something_else(

@@ -60,10 +60,10 @@ def test_our_weights_are_known_by_what_they_say(tmp_path):
 
 
 def test_names_that_a_user_gave_are_found(yolox_file):
-    add_weights(yolox_file, "crowd-nano")
-    assert family_of("crowd-nano") == "yolox"
-    assert detector_file("crowd-nano").read_bytes() == yolox_file.read_bytes()
-    assert isinstance(open_detector("crowd-nano"), YoloxDetector)
+    add_weights(yolox_file, "my-nano")
+    assert family_of("my-nano") == "yolox"
+    assert detector_file("my-nano").read_bytes() == yolox_file.read_bytes()
+    assert isinstance(open_detector("my-nano"), YoloxDetector)
 
 
 def test_files_of_detections_run_no_network(tmp_path):

@@ -37,6 +37,7 @@ def make_checkpoint(seed=0):
 
 CONTENT = make_checkpoint()
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
+BUNDLED = {"crowd-nano": None, "crowd-nano-torch": None}  # and nothing wrong with them
 
 
 def left_in(folder):
@@ -195,7 +196,7 @@ def test_a_record_cannot_lead_out_of_its_folder(publish):
 def test_verify_finds_a_flipped_bit_and_passes_what_is_right(publish):
     publish(CONTENT, sha256=SHA256)
     path = pull_weights("tiny")
-    assert [check.problem for check in verify_weights()] == [None]
+    assert [check.problem for check in verify_weights()] == [None, None, None]
     data = bytearray(CONTENT)
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
@@ -204,7 +205,7 @@ def test_verify_finds_a_flipped_bit_and_passes_what_is_right(publish):
     assert check.name == "tiny"
     assert f"expected SHA-256 {SHA256}" in check.problem
     path.unlink()
-    (check,) = verify_weights()
+    (check,) = verify_weights(["tiny"])
     assert check.problem is not None
 
 
@@ -212,7 +213,7 @@ def test_verify_compares_with_the_pinned_hash_and_wants_known_names(publish):
     publish(CONTENT)
     path = pull_weights("tiny")
     path.write_bytes(make_checkpoint(1))
-    (check,) = verify_weights()
+    (check,) = verify_weights(["tiny"])
     assert f"expected SHA-256 {SHA256}" in check.problem
     with pytest.raises(FileNotFoundError, match="yolox-s: not in the cache"):
         verify_weights(["yolox-s"])
@@ -220,8 +221,8 @@ def test_verify_compares_with_the_pinned_hash_and_wants_known_names(publish):
         verify_weights(["nonsense"])
 
 
-def test_an_empty_cache_has_nothing_to_verify(home):
-    assert verify_weights() == []
+def test_of_an_empty_cache_only_what_comes_along_is_verified(home):
+    assert {check.name: check.problem for check in verify_weights()} == BUNDLED
     assert cached_weights() == []
     assert not home.exists()
 
@@ -270,9 +271,11 @@ def test_own_weights_are_added_under_an_own_name(home, tmp_path, kind):
     assert path == find_weights("crowd-v1.2") == home / "weights/crowd-v1.2" / f"crowd-v1.2.{kind}"
     assert path.read_bytes() == file.read_bytes()
     assert add_weights(file, "crowd-v1.2") == path
-    assert [check.problem for check in verify_weights()] == [None]
+    assert {check.name: check.problem for check in verify_weights()} == BUNDLED | {
+        "crowd-v1.2": None
+    }
     path.write_bytes(b"")
-    (check,) = verify_weights()
+    (check,) = verify_weights(["crowd-v1.2"])
     assert "weights add FILE --name crowd-v1.2" in check.problem
 
 

@@ -23,12 +23,13 @@ def test_names_are_there_once_and_say_all_that_is_shown_of_them():
     assert {"sam-vit-b", "sam-vit-l", "sam-vit-h", "mobile-sam", *TORCHVISION} <= set(names)
     for entry in entries:
         assert re.fullmatch(r"[a-z0-9-]+", entry.name)
-        assert entry.url == f"{entry.url.rpartition('/')[0]}/{entry.file_name}"
-        assert entry.url.startswith("https://")
+        if entry.url is not None:
+            assert entry.url == f"{entry.url.rpartition('/')[0]}/{entry.file_name}"
+            assert entry.url.startswith("https://")
         assert entry.licence in {"Apache-2.0", "BSD-3-Clause"}
         assert entry.data
         assert entry.sha256 is None or re.fullmatch(r"[0-9a-f]{8}|[0-9a-f]{64}", entry.sha256)
-        assert (entry.classes is None) == (entry.kind == "segmenter")
+        assert (entry.classes is None) == (entry.kind == "segmenter" or entry.is_bundled)
 
 
 def test_no_two_entries_have_the_same_hash():
