@@ -49,6 +49,7 @@ class RunResult:
         seed: Of the training.
         sequences: Scores of each test sequence.
         combined: Scores over all test sequences together.
+        track_threshold: ByteTrack's, which was chosen for the run's weights.
     """
 
     run: Mapping[str, Any]
@@ -56,6 +57,7 @@ class RunResult:
     seed: int
     sequences: Mapping[str, Scores]
     combined: Scores
+    track_threshold: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +128,7 @@ def read_result(path: Path) -> RunResult:
     if tree.get("format_version") != FORMAT_VERSION:
         came = tree.get("format_version")
         raise ValueError(f"{path}: expected format {FORMAT_VERSION}, got {came!r}")
-    missing = {"run", "arm", "seed", "sequences", "combined"} - tree.keys()
+    missing = set(RunResult.__dataclass_fields__) - tree.keys()
     if missing or not tree["sequences"]:
         lacking = ", ".join(sorted(missing)) or "sequences"
         raise ValueError(f"{path}: expected a whole result, got none of {lacking}")
@@ -344,7 +346,7 @@ def make_runs(arguments: argparse.Namespace) -> None:
     started = time.monotonic()
     arms = {text: Arm.parse(text) for text in arguments.arms}
     sources = [arm.source for arm in arms.values() if arm.source is not None]
-    bench = prepare_bench(arguments.work, list(dict.fromkeys(sources)))
+    prepare_bench(arguments.work, list(dict.fromkeys(sources)))
     run = shared_settings(arguments.recipe, arguments.overrides)
     longest_s = 0.0
     for seed, text in _runs_to_do(arguments):
@@ -357,13 +359,14 @@ def make_runs(arguments: argparse.Namespace) -> None:
             return
         began = time.monotonic()
         folder = arguments.work / path.stem
-        scores = run_arm(arm, arguments.recipe, seed, arguments.overrides, bench, folder)
+        done = run_arm(arm, arguments.recipe, seed, arguments.overrides, arguments.work, folder)
         result = RunResult(
             run=run,
             arm=arm.name,
             seed=seed,
-            sequences={name: _named(each) for name, each in scores.sequences.items()},
-            combined=_named(scores.combined),
+            sequences={name: _named(each) for name, each in done.test.sequences.items()},
+            combined=_named(done.test.combined),
+            track_threshold=done.track_threshold,
         )
         write_result(arguments.results, result)
         longest_s = max(longest_s, time.monotonic() - began)

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from faimtrack.datasets.crowd import write_bench
+from faimtrack.datasets.crowd import CrowdConfig, simulate_crowd, write_bench, write_crowd
+from faimtrack.datasets.crowd.config import Camera, Density
+from faimtrack.eval import evaluate_folders
 from faimtrack.masks import make_many_masks, mask_file, plan_masks
 from faimtrack.motfile import find_sequences
+from faimtrack.pipeline import Task, plan_detection, plan_tasks, run_tasks
 from faimtrack.training.fit import Machines
 from faimtrack.training.progress import Progress
 from faimtrack.training.recipe import TrainingRecipe, resolve_training_recipe
 from faimtrack.training.run import CHECKPOINTS, TrainingRun, train
 from faimtrack.training.samples import DataPlaces
-from faimtrack.training.validation import Validation, validate
+from faimtrack.training.validation import Validation, evaluation_settings, validate
 
 BENCH = "crowd-bench-v1"
+TUNING = "tuning"
+TUNING_SEED, TUNING_FRAMES = 950_000, 120
+TRACK_THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
+NEW_TRACK_MARGIN = 0.1  # as in ByteTrack's own settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,11 +60,30 @@ class Arm:
         return resolve_training_recipe(f"{name}-mask", overrides=[*plain, *changes])
 
 
-def prepare_bench(work: Path, sources: Sequence[str]) -> Path:
-    """The bench's crowds with the masks that are wanted; what is there is kept."""
+@dataclass(frozen=True, kw_only=True)
+class ArmScores:
+    """What came of a run.
+
+    Attributes:
+        track_threshold: ByteTrack's, chosen for these weights on the tuning crowds.
+        test: Scores on the bench's test crowds.
+    """
+
+    track_threshold: float
+    test: Validation
+
+
+def prepare_bench(work: Path, sources: Sequence[str]) -> None:
+    """The bench's crowds with the masks that are wanted; what is there is kept.
+
+    Beside them are crowds for the choice of thresholds, which are none of the bench's.
+    """
     bench = work / BENCH
     if not bench.is_dir():
         write_bench(BENCH, bench)
+    for config in _tuning_crowds():
+        if not (work / TUNING / config.name).is_dir():
+            write_crowd(simulate_crowd(config), work / TUNING / config.name, masks=False)
     for source in sources:
         if all(mask_file(folder, source).is_file() for folder in find_sequences(bench / "train")):
             continue
@@ -64,7 +91,23 @@ def prepare_bench(work: Path, sources: Sequence[str]) -> Path:
         for outcome in make_many_masks(tasks, jobs=2):
             if outcome.error is not None:
                 raise ValueError(f"{outcome.task.name}: {outcome.error}")
-    return bench
+
+
+def _tuning_crowds() -> list[CrowdConfig]:
+    kinds: list[tuple[Density, Camera]] = [
+        ("sparse", "static"), ("sparse", "moving"), ("medium", "static"), ("medium", "moving"),
+        ("dense", "static"),
+    ]  # fmt: skip
+    return [
+        CrowdConfig(
+            name=f"{TUNING}-{density}-{camera}",
+            seed=TUNING_SEED + number,
+            frames=TUNING_FRAMES,
+            density=density,
+            camera=camera,
+        )
+        for number, (density, camera) in enumerate(kinds)
+    ]
 
 
 def shared_settings(recipe: str, overrides: Sequence[str]) -> dict[str, Any]:
@@ -82,13 +125,17 @@ def shared_settings(recipe: str, overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def run_arm(
-    arm: Arm, recipe: str, seed: int, overrides: Sequence[str], bench: Path, folder: Path
-) -> Validation:
+    arm: Arm, recipe: str, seed: int, overrides: Sequence[str], work: Path, folder: Path
+) -> ArmScores:
     """Train one arm with one seed and score it on the bench's test crowds.
+
+    How sure of itself a detector is that has trained for minutes differs from one to the next, and
+    ByteTrack drops what lies below its threshold. So each gets the threshold that suits it.
 
     A run that was broken off goes on; weights, logs and tracks stay in its folder.
     """
     resolved = arm.recipe(recipe, seed, overrides)
+    bench = work / BENCH
     run = TrainingRun(
         recipe=resolved,
         places=DataPlaces(data=bench / "train"),
@@ -97,9 +144,49 @@ def run_arm(
         existing="resume",
     )
     result = train(run, lambda progress: _show(arm.name, seed, progress))
-    scores = validate(resolved, bench / "test", result.weights, folder / "test", split="full")
+    variants = {
+        threshold: arm.recipe(recipe, seed, [*overrides, *_thresholds(threshold)])
+        for threshold in TRACK_THRESHOLDS
+    }
+    threshold = _best_threshold(variants, work / TUNING, result.weights, folder / TUNING)
+    scores = validate(
+        variants[threshold], bench / "test", result.weights, folder / "test", split="full"
+    )
     shutil.rmtree(folder / CHECKPOINTS)
-    return scores
+    return ArmScores(track_threshold=threshold, test=scores)
+
+
+def _thresholds(threshold: float) -> list[str]:
+    new = threshold + NEW_TRACK_MARGIN
+    return [f"tracker.track_threshold={threshold}", f"tracker.new_track_threshold={new:.2f}"]
+
+
+def _best_threshold(
+    variants: Mapping[float, TrainingRecipe], data: Path, weights: Path, folder: Path
+) -> float:
+    """The threshold of ByteTrack with which the tuning crowds' HOTA is highest."""
+    shutil.rmtree(folder, ignore_errors=True)
+    sources = [str(sequence) for sequence in find_sequences(data)]
+    detections = folder / "detections"
+    found: dict[float, float] = {}
+    for threshold, recipe in variants.items():
+        settings = dataclasses.replace(recipe.tracking.settings, split="full", numbering="kept")
+        tracking = dataclasses.replace(recipe.tracking, settings=settings)
+        if not found:  # detections are the same for all
+            _do(plan_detection(sources, tracking, detections, format="parquet", weights=weights))
+        tracks = folder / f"tracks-{threshold}"
+        _do(plan_tasks(sources, tracking, tracks, detections=detections))
+        report = evaluate_folders(data, tracks, evaluation_settings(recipe, "full"))
+        if report.combined is None:
+            raise ValueError("; ".join(failure.message for failure in report.failures))
+        found[threshold] = report.combined.summary["HOTA"]
+    return max(found, key=lambda threshold: found[threshold])
+
+
+def _do(tasks: Sequence[Task]) -> None:
+    for outcome in run_tasks(tasks):
+        if outcome.error is not None:
+            raise ValueError(f"{outcome.task.name}: {outcome.error}")
 
 
 def _show(arm: str, seed: int, progress: Progress) -> None:

@@ -37,6 +37,7 @@ def make_run(script):
             seed=seed,
             sequences=sequences,
             combined=scores_of(sum(hotas) / len(hotas)),
+            track_threshold=0.5,
         )
 
     return make
