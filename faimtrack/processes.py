@@ -6,6 +6,7 @@ import multiprocessing
 import signal
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
 
@@ -69,7 +70,8 @@ class _Worker(Generic[Task, Outcome]):
 
     def give(self, task: Task) -> None:
         self.task = task
-        self.connection.send(task)
+        with suppress(OSError):  # it is dead already: who listens to it hears of that
+            self.connection.send(task)
 
     def end(self) -> None:
         self.connection.close()
@@ -91,14 +93,23 @@ def _work(connection: Connection, begin: Callable[[], Do[Any, Any]]) -> None:
     # Ctrl-C reaches the whole group of processes; the parent decides, and tells by SIGTERM.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _interrupt_once)
-    try:
+    with suppress(_Stopped, KeyboardInterrupt):
         do = begin()
         while True:
-            task = connection.recv()
-            outcome = do(task, lambda *report: connection.send((False, report)))
-            connection.send((True, outcome))
-    except (EOFError, OSError, KeyboardInterrupt):
-        return  # no more tasks, the parent is gone, or it said stop
+            task = _or_stop(connection.recv)
+            outcome = do(task, lambda *report: _or_stop(connection.send, (False, report)))
+            _or_stop(connection.send, (True, outcome))
+
+
+class _Stopped(BaseException):
+    """There are no more tasks, or the parent is gone. No task's own handling of errors sees it."""
+
+
+def _or_stop(talk: Callable[..., Any], *what: Any) -> Any:
+    try:
+        return talk(*what)
+    except (EOFError, OSError):
+        raise _Stopped from None
 
 
 def _interrupt_once(number: int, frame: Any) -> None:

@@ -16,6 +16,7 @@ import hashlib
 import json
 import math
 import re
+import shutil
 import statistics
 import sys
 import time
@@ -29,7 +30,7 @@ from numpy.typing import NDArray
 
 from faimtrack.atomic import atomic_file
 
-KIND, FORMAT_VERSION = "mask-learning-run", 1
+KIND, FORMAT_VERSION = "mask-learning-run", 2
 BASELINE = "none"
 DRAWS, LEVEL = 10_000, 0.95
 METRICS = ("HOTA", "MOTA", "IDF1", "AP", "IDSW", "CLR_FP", "CLR_FN")
@@ -259,8 +260,9 @@ def score_table(results: Sequence[RunResult]) -> dict[str, list[Any]]:
     for arm in dict.fromkeys(each.arm for each in results):
         runs = [each.combined for each in results if each.arm == arm]
         cells = [_mean_and_deviation([run[metric] for run in runs], metric) for metric in METRICS]
-        rows.append([arm, str(len(runs)), *cells])
-    return {"columns": ["masks", "seeds", *map(_title, METRICS)], "rows": rows}
+        thresholds = ", ".join(str(each.track_threshold) for each in results if each.arm == arm)
+        rows.append([arm, str(len(runs)), *cells, thresholds])
+    return {"columns": ["masks", "seeds", *map(_title, METRICS), "thresholds"], "rows": rows}
 
 
 def difference_table(
@@ -343,6 +345,8 @@ def make_runs(arguments: argparse.Namespace) -> None:
     # Only who trains waits for torch.
     from mask_learning_runs import Arm, prepare_bench, run_arm, shared_settings
 
+    from faimtrack.training.run import CHECKPOINTS
+
     started = time.monotonic()
     arms = {text: Arm.parse(text) for text in arguments.arms}
     sources = [arm.source for arm in arms.values() if arm.source is not None]
@@ -369,6 +373,7 @@ def make_runs(arguments: argparse.Namespace) -> None:
             track_threshold=done.track_threshold,
         )
         write_result(arguments.results, result)
+        shutil.rmtree(folder / CHECKPOINTS)
         longest_s = max(longest_s, time.monotonic() - began)
         print(f"{path.name}: HOTA {100 * result.combined['HOTA']:.2f}", flush=True)
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from faimtrack.datasets.crowd import CrowdConfig, simulate_crowd, write_bench, write_crowd
-from faimtrack.datasets.crowd.config import Camera, Density
 from faimtrack.eval import evaluate_folders
 from faimtrack.masks import make_many_masks, mask_file, plan_masks
 from faimtrack.motfile import find_sequences
@@ -18,13 +20,25 @@ from faimtrack.pipeline import Task, plan_detection, plan_tasks, run_tasks
 from faimtrack.training.fit import Machines
 from faimtrack.training.progress import Progress
 from faimtrack.training.recipe import TrainingRecipe, resolve_training_recipe
-from faimtrack.training.run import CHECKPOINTS, TrainingRun, train
+from faimtrack.training.run import TrainingRun, train
 from faimtrack.training.samples import DataPlaces
 from faimtrack.training.validation import Validation, evaluation_settings, validate
 
 BENCH = "crowd-bench-v1"
 TUNING = "tuning"
-TUNING_SEED, TUNING_FRAMES = 950_000, 120
+TUNING_FRAMES = 120
+# Like the bench's test crowds, but shorter and of other seeds.
+TUNING_CROWDS = tuple(
+    CrowdConfig(
+        name=f"{TUNING}-{number}", seed=960_000 + number, frames=TUNING_FRAMES,
+        width=width, height=width * 9 // 16, density=density, camera=camera,
+    )
+    for number, (density, camera, width) in enumerate((
+        ("sparse", "static", 640), ("sparse", "moving", 640), ("medium", "static", 640),
+        ("medium", "moving", 640), ("medium", "static", 960), ("dense", "static", 960),
+        ("dense", "moving", 960),
+    ))
+)  # fmt: skip
 TRACK_THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
 NEW_TRACK_MARGIN = 0.1  # as in ByteTrack's own settings
 
@@ -81,7 +95,7 @@ def prepare_bench(work: Path, sources: Sequence[str]) -> None:
     bench = work / BENCH
     if not bench.is_dir():
         write_bench(BENCH, bench)
-    for config in _tuning_crowds():
+    for config in TUNING_CROWDS:
         if not (work / TUNING / config.name).is_dir():
             write_crowd(simulate_crowd(config), work / TUNING / config.name, masks=False)
     for source in sources:
@@ -93,28 +107,18 @@ def prepare_bench(work: Path, sources: Sequence[str]) -> None:
                 raise ValueError(f"{outcome.task.name}: {outcome.error}")
 
 
-def _tuning_crowds() -> list[CrowdConfig]:
-    kinds: list[tuple[Density, Camera]] = [
-        ("sparse", "static"), ("sparse", "moving"), ("medium", "static"), ("medium", "moving"),
-        ("dense", "static"),
-    ]  # fmt: skip
-    return [
-        CrowdConfig(
-            name=f"{TUNING}-{density}-{camera}",
-            seed=TUNING_SEED + number,
-            frames=TUNING_FRAMES,
-            density=density,
-            camera=camera,
-        )
-        for number, (density, camera) in enumerate(kinds)
-    ]
-
-
 def shared_settings(recipe: str, overrides: Sequence[str]) -> dict[str, Any]:
     """What runs that are compared have in common."""
     resolved = resolve_training_recipe(recipe, overrides=overrides)
     schedule = resolved.schedule
+    everything = {
+        "recipe": resolved.tree(),
+        "tuning": [dataclasses.asdict(crowd) for crowd in TUNING_CROWDS],
+        "thresholds": TRACK_THRESHOLDS,
+    }
+    text = json.dumps(everything, sort_keys=True)
     return {
+        "settings_sha256": hashlib.sha256(text.encode()).hexdigest(),
         "recipe": recipe,
         "network": resolved.network.name,
         "steps": schedule.steps,
@@ -132,7 +136,7 @@ def run_arm(
     How sure of itself a detector is that has trained for minutes differs from one to the next, and
     ByteTrack drops what lies below its threshold. So each gets the threshold that suits it.
 
-    A run that was broken off goes on; weights, logs and tracks stay in its folder.
+    A run that was broken off goes on. Weights, logs and tracks stay in its folder.
     """
     resolved = arm.recipe(recipe, seed, overrides)
     bench = work / BENCH
@@ -152,7 +156,6 @@ def run_arm(
     scores = validate(
         variants[threshold], bench / "test", result.weights, folder / "test", split="full"
     )
-    shutil.rmtree(folder / CHECKPOINTS)
     return ArmScores(track_threshold=threshold, test=scores)
 
 
@@ -164,7 +167,7 @@ def _thresholds(threshold: float) -> list[str]:
 def _best_threshold(
     variants: Mapping[float, TrainingRecipe], data: Path, weights: Path, folder: Path
 ) -> float:
-    """The threshold of ByteTrack with which the tuning crowds' HOTA is highest."""
+    """The threshold of ByteTrack with which HOTA, mean over the tuning crowds, is highest."""
     shutil.rmtree(folder, ignore_errors=True)
     sources = [str(sequence) for sequence in find_sequences(data)]
     detections = folder / "detections"
@@ -177,9 +180,9 @@ def _best_threshold(
         tracks = folder / f"tracks-{threshold}"
         _do(plan_tasks(sources, tracking, tracks, detections=detections))
         report = evaluate_folders(data, tracks, evaluation_settings(recipe, "full"))
-        if report.combined is None:
+        if report.failures:
             raise ValueError("; ".join(failure.message for failure in report.failures))
-        found[threshold] = report.combined.summary["HOTA"]
+        found[threshold] = fmean(each.summary["HOTA"] for each in report.sequences)
     return max(found, key=lambda threshold: found[threshold])
 
 

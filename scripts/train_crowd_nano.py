@@ -21,7 +21,7 @@ from faimtrack.detectors.export import export_detector
 from faimtrack.detectors.loading import open_detector
 from faimtrack.detectors.yolox.config import YoloxOnnxConfig
 from faimtrack.motfile import read_mot
-from faimtrack.provenance import file_sha256
+from faimtrack.provenance import file_sha256, read_provenance
 from faimtrack.structures import Frame
 from faimtrack.training.average_precision import average_precision
 from faimtrack.training.fit import Machines
@@ -34,9 +34,9 @@ from faimtrack.weights.files import read_checkpoint, write_weights
 
 _DENSITIES = ("sparse", "medium", "sparse", "dense", "medium")
 _SIZES = ((640, 360), (960, 540), (640, 360), (800, 448))
-_TRAIN_SEED, _TEST_SEED = 700_000, 800_000
+_TRAIN_SEED, _TEST_SEED = 700_000, 860_000
 _TRAIN_CROWDS, _TRAIN_FRAMES = 800, 5
-_TEST_CROWDS, _TEST_FRAMES = 10, 4
+_TEST_CROWDS, _TEST_FRAMES = 16, 4
 _FRAME_RATE = 2  # frames/s: people have moved from one to the next
 _NAME, _DATA = "crowd-nano", "people drawn by faimtrack"
 _SCORE_THRESHOLD = 0.01  # as low as precision is averaged over in training
@@ -68,7 +68,10 @@ def test_crowds() -> list[CrowdConfig]:
             seed=_TEST_SEED + 1000 * place + number,
             frames=_TEST_FRAMES,
             frame_rate=_FRAME_RATE,
+            width=_SIZES[number % 4][0],
+            height=_SIZES[number % 4][1],
             density=density,
+            camera=("static", "moving")[number // 4 % 2],
         )
         for place, density in enumerate(("sparse", "medium", "dense"))
         for number in range(_TEST_CROWDS)
@@ -76,10 +79,13 @@ def test_crowds() -> list[CrowdConfig]:
 
 
 def draw(configs: list[CrowdConfig], folder: Path) -> Path:
-    """Write the crowds that are not there yet."""
+    """Write the crowds that are not there yet; others of their names are replaced."""
     for config in configs:
-        if not (folder / config.name).is_dir():
-            write_crowd(simulate_crowd(config), folder / config.name, masks=False)
+        path = folder / config.name
+        wanted = dataclasses.asdict(config)
+        if path.is_dir() and wanted.items() <= read_provenance(path).configuration.items():
+            continue
+        write_crowd(simulate_crowd(config), path, masks=False, overwrite=True)
     return folder
 
 

@@ -111,8 +111,8 @@ def _own_row(own: CachedWeights) -> dict[str, Any]:
 
 def _row(entry: WeightsEntry, cached: CachedWeights | None) -> dict[str, Any]:
     row = dataclasses.asdict(entry) | _state(cached, entry)
-    if entry.is_bundled:
-        row |= {"is_cached": True, "path": str(weights_path(entry))}
+    if entry.is_bundled and (path := weights_path(entry)).is_file():
+        row |= {"is_cached": True, "path": str(path)}
     return row
 
 

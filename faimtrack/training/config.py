@@ -91,9 +91,9 @@ class ScheduleConfig(PresetConfig):
         False, "Whether scales and shifts of batch norms and all biases are pulled too."
     )
     gradient_clip: float = parameter(
-        0.0, "Gradients whose norm over all weights is larger are scaled down to it; 0: none. "
-        "From random weights AdamW needs it: the first gradients are a hundred times those that "
-        "follow, and AdamW divides by them for a thousand steps.",
+        0.0, "Gradients whose norm over the network is larger are scaled down to it, and those of "
+        "the mask branch likewise; 0: none. A YOLOX that learns from random weights with adamw "
+        "needs it.",
         low=0.0,
     )  # fmt: skip
     averaging: float = parameter(

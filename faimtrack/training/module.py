@@ -117,10 +117,17 @@ class DetectorModule(LightningModule):
         self.result = StepResult(step, rate, losses, numbers)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Scale gradients down where they are too large; in mixed precision they are unscaled."""
+        """Scale gradients down where they are too large; in mixed precision they are unscaled.
+
+        The mask branch's own weights count by themselves: a network beside it takes the steps that
+        it would take without it.
+        """
         largest = self.schedule.config.gradient_clip
-        if largest > 0:
-            self._gradient_norm = nn.utils.clip_grad_norm_(self.learner.parameters(), largest)
+        if largest <= 0:
+            return
+        self._gradient_norm = _clip(self.learner.network, largest)
+        if self.learner.mask_branch is not None:
+            _clip(self.learner.mask_branch, largest)
 
     def _learn(self, part: TrainingBatch, batch: StepBatch) -> Answer:
         """Add a part's gradients."""
@@ -229,6 +236,12 @@ def _parameter_groups(
         is_pulled = everything or (parameter.ndim > 1 and not name.endswith("bias"))
         (pulled if is_pulled else free).append(parameter)
     return pulled, free
+
+
+def _clip(module: nn.Module, largest: float) -> Tensor:
+    """Scale a module's gradients down to a norm; gives the norm that they had."""
+    norm: Tensor = nn.utils.clip_grad_norm_(module.parameters(), largest)
+    return norm
 
 
 def _means(parts: list[Any]) -> dict[str, Any]:

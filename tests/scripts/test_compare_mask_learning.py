@@ -140,7 +140,7 @@ def test_an_arm_cannot_lead_to_another_folder(script, tmp_path):
     ("change", "message"),
     [
         ({"kind": "recipe"}, "expected the result of a run"),
-        ({"format_version": 9}, "expected format 1, got 9"),
+        ({"format_version": 9}, "expected format 2, got 9"),
         ({"sequences": {}}, "expected a whole result, got none of sequences"),
         ({"combined": {"HOTA": 1}}, "expected a number for MOTA of all together, got None"),
     ],

@@ -10,8 +10,11 @@ import drawn_samples
 import pytest
 import torch
 
+from faimtrack.detectors.mask_branch.config import MaskBranchConfig
+from faimtrack.detectors.mask_branch.loading import build_mask_branch
 from faimtrack.training.checkpoints import checkpoints
 from faimtrack.training.fit import Machines, fit
+from faimtrack.training.module import DetectorModule
 
 
 def trained(folder, **arguments):
@@ -37,7 +40,7 @@ def assert_same(first, second):
 
 @pytest.mark.parametrize(("stop", "accumulate"), [(2, 1), (7, 2)])
 def test_a_run_that_goes_on_ends_with_the_same_bits(tmp_path, stop, accumulate):
-    schedule = {"accumulate": accumulate}
+    schedule = {"accumulate": accumulate, "gradient_clip": 5.0}
     whole = trained(tmp_path / "whole", schedule=schedule)
     trained(tmp_path / "cut", schedule=schedule, max_steps=stop)
     last = checkpoints(tmp_path / "cut")[-1]
@@ -77,6 +80,21 @@ def test_gradients_are_clipped_all_together(tmp_path):
     assert clipped == pytest.approx(0.5, rel=1e-3)
     assert values["gradient_norm"] == pytest.approx(unclipped, rel=1e-3)
     assert distance(2 * unclipped)[0] == pytest.approx(unclipped, rel=1e-6)
+
+
+def test_the_gradients_of_a_mask_branch_do_not_shorten_the_steps_of_its_network(tmp_path):
+    learner = drawn_samples.small_learner()
+    config = MaskBranchConfig(roi_size=4, hidden_channels=8, convolutions=1, norm="none")
+    learner.mask_branch = build_mask_branch(config, learner.network)
+    module = DetectorModule(learner, drawn_samples.small_schedule(gradient_clip=2.0))
+    for weight in learner.network.parameters():
+        weight.grad = torch.full_like(weight, 1e-6)
+    for weight in learner.mask_branch.parameters():
+        weight.grad = torch.full_like(weight, 1e6)
+    module.on_before_optimizer_step(None)
+    assert all(float((w.grad - 1e-6).abs().max()) == 0 for w in learner.network.parameters())
+    norms = [weight.grad.norm() for weight in learner.mask_branch.parameters()]
+    assert float(torch.stack(norms).norm()) == pytest.approx(2.0, rel=1e-4)
 
 
 def test_the_last_two_checkpoints_stay(tmp_path):
