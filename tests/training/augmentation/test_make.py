@@ -84,9 +84,11 @@ def check_painted(sample, palette, picture=None, *, absent=()):
         painted = np.abs(pixels - palette[kind].astype(int)).max(axis=-1) <= 4
         # Pixels of a mosaic are read twice between their neighbours: three may be blended.
         assert painted[grown(mask, -3)].all()
-        # A mosaic may show the same image several times.
+        # A mosaic may show the same image several times, and one of an object's copies may be so
+        # far out of view that it is left out: at the border there is paint without a mask.
         of_kind = masks[sample.class_ids.numpy() == kind].any(axis=0)
-        assert grown(of_kind, 2)[painted].all()
+        painted_inside = painted[2:-2, 2:-2]
+        assert grown(of_kind, 2)[2:-2, 2:-2][painted_inside].all()
         if mask.any():
             tight = tight_box(mask)
             assert (tight[:2] >= box[:2] - 1.01).all()
