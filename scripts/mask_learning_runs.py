@@ -12,7 +12,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from faimtrack.datasets.crowd import CrowdConfig, simulate_crowd, write_bench, write_crowd
+from drawn_crowds import draw_crowds
+
+from faimtrack.datasets.crowd import CrowdConfig, write_bench
 from faimtrack.eval import evaluate_folders
 from faimtrack.masks import make_many_masks, mask_file, plan_masks
 from faimtrack.motfile import find_sequences
@@ -95,9 +97,7 @@ def prepare_bench(work: Path, sources: Sequence[str]) -> None:
     bench = work / BENCH
     if not bench.is_dir():
         write_bench(BENCH, bench)
-    for config in TUNING_CROWDS:
-        if not (work / TUNING / config.name).is_dir():
-            write_crowd(simulate_crowd(config), work / TUNING / config.name, masks=False)
+    draw_crowds(TUNING_CROWDS, work / TUNING)
     for source in sources:
         if all(mask_file(folder, source).is_file() for folder in find_sequences(bench / "train")):
             continue
@@ -113,6 +113,7 @@ def shared_settings(recipe: str, overrides: Sequence[str]) -> dict[str, Any]:
     schedule = resolved.schedule
     everything = {
         "recipe": resolved.tree(),
+        "twin": resolve_training_recipe(f"{recipe}-mask", overrides=overrides).tree(),
         "tuning": [dataclasses.asdict(crowd) for crowd in TUNING_CROWDS],
         "thresholds": TRACK_THRESHOLDS,
     }

@@ -15,13 +15,15 @@ import json
 import shutil
 from pathlib import Path
 
+from drawn_crowds import draw_crowds
+
 import faimtrack
-from faimtrack.datasets.crowd import CrowdConfig, simulate_crowd, write_crowd
+from faimtrack.datasets.crowd import CrowdConfig
 from faimtrack.detectors.export import export_detector
 from faimtrack.detectors.loading import open_detector
 from faimtrack.detectors.yolox.config import YoloxOnnxConfig
 from faimtrack.motfile import read_mot
-from faimtrack.provenance import file_sha256, read_provenance
+from faimtrack.provenance import file_sha256
 from faimtrack.structures import Frame
 from faimtrack.training.average_precision import average_precision
 from faimtrack.training.fit import Machines
@@ -78,17 +80,6 @@ def test_crowds() -> list[CrowdConfig]:
     ]
 
 
-def draw(configs: list[CrowdConfig], folder: Path) -> Path:
-    """Write the crowds that are not there yet; others of their names are replaced."""
-    for config in configs:
-        path = folder / config.name
-        wanted = dataclasses.asdict(config)
-        if path.is_dir() and wanted.items() <= read_provenance(path).configuration.items():
-            continue
-        write_crowd(simulate_crowd(config), path, masks=False, overwrite=True)
-    return folder
-
-
 def _label(weights: Path, output: Path) -> Path:
     """The weights with what they say of themselves in words."""
     checkpoint = read_checkpoint(weights)
@@ -137,7 +128,7 @@ def main() -> None:
     recipe = resolve_training_recipe("crowd/nano")
     run = TrainingRun(
         recipe=recipe,
-        places=DataPlaces(data=draw(training_crowds(), work / "train")),
+        places=DataPlaces(data=draw_crowds(training_crowds(), work / "train")),
         output=work / "run",
         machines=Machines(devices=1, workers=arguments.workers),
         existing="resume",
@@ -148,7 +139,7 @@ def main() -> None:
     for format_ in ("onnx", "safetensors"):
         files[format_] = work / f"{_NAME}.{format_}"
         export_detector(labelled, files[format_], format=format_, overwrite=True)
-    scores = score(files["onnx"], draw(test_crowds(), work / "test"))
+    scores = score(files["onnx"], draw_crowds(test_crowds(), work / "test"))
     (work / "scores.json").write_text(json.dumps(scores, indent=2, sort_keys=True) + "\n")
     for path in files.values():
         print(path, path.stat().st_size, file_sha256(path))

@@ -205,7 +205,7 @@ def verify(
         list[str] | None, typer.Argument(metavar="[NAME]", help="Which; none named: all.")
     ] = None,
 ) -> None:
-    """Read cached files and check their hashes.
+    """Check the hashes of cached and bundled files.
 
     The status is 1 if any is wrong.
     """

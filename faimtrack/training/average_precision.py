@@ -1,7 +1,7 @@
 """COCO's average precision of people in frames.
 
-Through faster-coco-eval: the numbers of pycocotools, on frames of 190 people in a twentieth of its
-time.
+Through faster-coco-eval: the numbers of pycocotools, on frames of 190 people eighteen times as
+fast.
 """
 
 from __future__ import annotations

@@ -119,8 +119,8 @@ class DetectorModule(LightningModule):
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Scale gradients down where they are too large; in mixed precision they are unscaled.
 
-        The mask branch's own weights count by themselves: a network beside it takes the steps that
-        it would take without it.
+        The mask branch's own weights count by themselves, so that their gradients do not shorten
+        the steps of the network beside them.
         """
         largest = self.schedule.config.gradient_clip
         if largest <= 0:

@@ -1,3 +1,4 @@
+import json
 import re
 
 import av
@@ -97,6 +98,8 @@ def test_again_replaces_the_folder_with_the_same_bytes(demo):
         "tracks.mp4", "tracks.mp4.json",
     }  # fmt: skip
     assert after.keys() == before.keys()
+    records = [json.loads(each["tracks.mp4.json"]) for each in (before, after)]
+    assert records[0] | {"output_sha256": ""} == records[1] | {"output_sha256": ""}
 
 
 def test_a_folder_that_is_not_a_demo_is_left_alone(tmp_path):

@@ -1,6 +1,5 @@
 """Intervals and tables of the comparison of mask learning."""
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -12,14 +11,9 @@ import pytest
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "compare_mask_learning.py"
 
 
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("compare_mask_learning", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look there for their annotations
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
+@pytest.fixture
+def script(load_script):
+    return load_script("compare_mask_learning")
 
 
 def scores_of(hota, switches=10):

@@ -1,25 +1,15 @@
 """What the comparison of mask learning trains and tunes on."""
 
-import importlib.util
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from faimtrack.datasets.crowd import bench_sequences
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "mask_learning_runs.py"
 
-
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("mask_learning_runs", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look there for their annotations
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
+@pytest.fixture
+def script(load_script):
+    return load_script("mask_learning_runs")
 
 
 def test_tuning_crowds_are_none_of_the_bench(script):
