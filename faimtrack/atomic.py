@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, BinaryIO
@@ -88,11 +88,17 @@ def atomic_directory(path: str | os.PathLike[str], *, overwrite: bool = False) -
         raise
 
 
-def open_alone(path: str | os.PathLike[str]) -> IO[str]:
+def open_alone(path: str | os.PathLike[str], *, across_forks: bool = True) -> IO[str]:
     """Open a text file to write it from its beginning, as long as nobody else is writing it.
 
     Without that, two runs at once would mix their lines in one file. The claim ends when the file
     is closed or the process is killed. Where the system knows no claims it is not made.
+
+    Args:
+        path: The file.
+        across_forks: Whether processes that are forked from this one hold the claim too, so that
+            it lasts as long as any of them. If not, only other processes are refused, not another
+            thread of this one.
 
     Raises:
         BlockingIOError: Somebody else is writing it; it is left as it is.
@@ -102,7 +108,7 @@ def open_alone(path: str | os.PathLike[str]) -> IO[str]:
     while True:
         file = path.open("a", encoding="ascii", newline="\n")
         try:
-            _claim(file)
+            _claim(file, across_forks)
             if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
                 file.truncate(0)
                 return file
@@ -115,6 +121,27 @@ def open_alone(path: str | os.PathLike[str]) -> IO[str]:
         except BaseException:
             file.close()
             raise
+
+
+@contextmanager
+def claimed(path: str | os.PathLike[str], *, across_forks: bool = True) -> Iterator[None]:
+    """Hold a file of no content, which says that something is in use, while a block runs.
+
+    Args:
+        path: The file; it is removed in the end.
+        across_forks: As `open_alone` takes it.
+
+    Raises:
+        BlockingIOError: Somebody else holds it.
+        OSError: The file cannot be written.
+    """
+    file = open_alone(path, across_forks=across_forks)
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # some systems keep what is open
+            Path(path).unlink()
+        file.close()
 
 
 class PartialFile:
@@ -223,11 +250,12 @@ def _close_quietly_after(error: BaseException | None, file: IO[str]) -> None:
             raise
 
 
-def _claim(file: IO[str]) -> None:
+def _claim(file: IO[str], across_forks: bool) -> None:
     """Claim an open file for this process; some file systems know no claims."""
     if sys.platform != "win32":
+        lock = fcntl.flock if across_forks else fcntl.lockf
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise
         except OSError:

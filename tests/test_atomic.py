@@ -1,11 +1,14 @@
 import errno
 import os
+import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from faimtrack.atomic import atomic_directory, atomic_file
+from faimtrack.atomic import atomic_directory, atomic_file, claimed
 
 
 def names_in(folder):
@@ -150,3 +153,45 @@ def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path):
         (temporary / "new").write_text("new")
     assert (tmp_path / "link").is_symlink()
     assert names_in(tmp_path / "a") == ["new"]
+
+
+# Claims a file, forks a worker that only waits, and says its number.
+HOLDER = """
+import os, sys, time
+from faimtrack.atomic import claimed
+with claimed(sys.argv[1], across_forks=sys.argv[2] == "True"):
+    worker = os.fork()
+    if worker:
+        print(worker, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no claims")
+@pytest.mark.parametrize("across_forks", [True, False])
+def test_a_claim_ends_with_its_process_or_with_all_that_were_forked(tmp_path, across_forks):
+    path = tmp_path / "claim"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path), str(across_forks)], stdout=subprocess.PIPE
+    )
+    with holder.stdout as lines:
+        worker = int(lines.readline())
+
+    def claim():
+        with claimed(path, across_forks=across_forks):
+            assert names_in(tmp_path) == ["claim"]
+
+    try:
+        with pytest.raises(BlockingIOError, match="claim: expected to write it alone"):
+            claim()
+        holder.kill()
+        holder.wait(30)
+        if across_forks:
+            with pytest.raises(BlockingIOError):
+                claim()
+        else:
+            claim()
+            assert names_in(tmp_path) == []
+    finally:
+        holder.kill()
+        os.kill(worker, signal.SIGKILL)

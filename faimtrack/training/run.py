@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import yaml
 from torch import Tensor
 
-from faimtrack.atomic import atomic_file
+from faimtrack.atomic import atomic_file, claimed
 from faimtrack.pipeline.tasks import Existing
 from faimtrack.provenance import Provenance, write_provenance
 from faimtrack.training.checkpoints import checkpoints, load_state, remove_parts, step_of
@@ -34,6 +35,7 @@ _OURS = (
     WEIGHTS, BEST, CHECKPOINTS, RECIPE, "metrics.csv", "tensorboard", "pictures", "validation",
     f"{WEIGHTS}.json", f"{BEST}.json",
 )  # fmt: skip
+_CLAIM = ".claim"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,17 +88,25 @@ def train(run: TrainingRun, report: Report = no_report) -> TrainingResult:
 
     Raises:
         FileExistsError: There is a run in the folder, and nothing says what to do with it.
+        BlockingIOError: Another process is training into the folder.
         ValueError: Data or weights do not fit, a loss is not finite, or the checkpoint is of
             another training.
         OSError: A file is missing or cannot be written; checkpoints that were there stay.
     """
+    if not is_first_process():
+        return _train(run, no_report)
+    _refuse_existing(run)
+    with _sole_use(run.output):
+        return _train(run, report)
+
+
+def _train(run: TrainingRun, report: Report) -> TrainingResult:
     resume_from = _resume_from(run)
     prepared = prepare_training(run.recipe, run.places)
     if resume_from is not None:  # before anything in the folder is touched
         check_identity(load_state(resume_from, lazily=True), prepared.identity())
     start, last = _steps(run, prepared, resume_from)
     is_first = is_first_process()
-    report = report if is_first else no_report
     for remark in prepared.remarks:
         report(Progress(step=start, total=last, remark=remark))
     if is_first:
@@ -192,8 +202,8 @@ def _columns(prepared: Prepared) -> tuple[str, ...]:
     return (*logged, *learner.loss_names, *learner.number_names, *norm, *SCORES)
 
 
-def _resume_from(run: TrainingRun) -> Path | None:
-    """The checkpoint to go on from; None to start at the beginning.
+def _refuse_existing(run: TrainingRun) -> None:
+    """Refuse a folder with a run, if nothing says what to do with it.
 
     Raises:
         FileExistsError: There is a run already.
@@ -203,15 +213,36 @@ def _resume_from(run: TrainingRun) -> Path | None:
     if output.exists() and not output.is_dir():
         raise NotADirectoryError(f"{output}: expected a folder for the run, got a file")
     there = [name for name in _OURS if (output / name).exists()]
-    # To the other processes it is the run that the first one has just begun.
-    if there and run.existing == "refuse" and is_first_process():
+    if there and run.existing == "refuse":
         raise FileExistsError(
             f"{output}: there is a run already ({', '.join(there[:3])}); --resume goes on with "
             "it, --overwrite starts it anew"
         )
+
+
+@contextmanager
+def _sole_use(folder: Path) -> Iterator[None]:
+    """Keep other trainings out of a folder; one that is new and stays empty is removed.
+
+    Workers that load images are forked. They outlive a killed run for some seconds, in which it
+    may be resumed.
+    """
+    is_new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with claimed(folder / _CLAIM, across_forks=False):
+            yield
+    finally:
+        if is_new:
+            with suppress(OSError):  # there is something in it
+                folder.rmdir()
+
+
+def _resume_from(run: TrainingRun) -> Path | None:
+    """The checkpoint to go on from; None to start at the beginning."""
     if run.existing != "resume":
         return None
-    found = checkpoints(output / CHECKPOINTS)
+    found = checkpoints(run.output / CHECKPOINTS)
     return found[-1] if found else None
 
 
@@ -224,7 +255,6 @@ def _start_folder(run: TrainingRun) -> None:
             else:
                 path.unlink(missing_ok=True)
     remove_parts(run.output / CHECKPOINTS)
-    run.output.mkdir(parents=True, exist_ok=True)
     with atomic_file(run.output / RECIPE) as temporary:
         temporary.write_text(
             yaml.safe_dump(run.recipe.tree(), sort_keys=False), encoding="utf-8", newline="\n"

@@ -8,11 +8,11 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from faimtrack.atomic import atomic_file, open_alone
+from faimtrack.atomic import atomic_file, claimed
 from faimtrack.provenance import file_sha256
 from faimtrack.weights.files import check_content
 from faimtrack.weights.registry import WeightsEntry, weights_entries, weights_entry
@@ -296,17 +296,13 @@ def claim(name: str) -> Iterator[None]:
     path = weights_folder(name) / _CLAIM
     path.parent.mkdir(parents=True, exist_ok=True)
     until = time.monotonic() + _PATIENCE_S
-    while True:
-        try:
-            file = open_alone(path)
-            break
-        except BlockingIOError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.2)
-    try:
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(claimed(path))
+                break
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.2)
         yield
-    finally:
-        with suppress(OSError):  # some systems keep what is open
-            path.unlink()
-        file.close()

@@ -1,6 +1,7 @@
 """Whole runs on a small crowd: files, going on, validation that leaves no trace."""
 
 import csv
+import dataclasses
 import json
 import os
 import shutil
@@ -79,6 +80,43 @@ def test_a_run_leaves_weights_that_detect_and_all_that_belongs_to_them(small_cro
     assert resolve_training_recipe(folder / "recipe.yaml").tree()["schedule"]["steps"] == 2
     with pytest.raises(FileExistsError, match="--resume goes on with it, --overwrite"):
         train(run_of("bytetrack-mask", small_crowd, folder, *settings))
+
+
+HOLDER = """
+import sys
+from faimtrack.atomic import claimed
+with claimed(sys.argv[1] + "/.claim", across_forks=False):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no claims")
+def test_two_do_not_train_into_one_folder(small_crowd, tmp_path):
+    quiet = ["steps=2", "every_steps=0", "pictures=0"]
+    folder = tmp_path / "run"
+    train(run_of("bytetrack", small_crowd, folder, *quiet, max_steps=1))
+    before = rows_of(folder)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert holder.stdout.readline() == b"held\n"
+    for existing in ("resume", "overwrite"):
+        with pytest.raises(BlockingIOError, match="another run is at it"):
+            train(run_of("bytetrack", small_crowd, folder, *quiet, existing=existing))
+    assert rows_of(folder) == before
+    holder.communicate(timeout=30)
+    result = train(run_of("bytetrack", small_crowd, folder, *quiet, existing="resume"))
+    assert result.step == 2
+    assert not (folder / ".claim").exists()
+
+
+def test_a_run_that_cannot_begin_leaves_no_folder(small_crowd, tmp_path):
+    run = run_of("bytetrack", small_crowd, tmp_path / "run", "pictures=0")
+    faulty = dataclasses.replace(run, places=DataPlaces(data=tmp_path / "nothing"))
+    with pytest.raises(OSError, match="nothing"):
+        train(faulty)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_checkpoint_of_another_seed_is_refused(small_crowd, tmp_path):
