@@ -318,8 +318,12 @@ def tables_of(results: Sequence[RunResult]) -> dict[str, Any]:
     return {"kind": "table", "tables": tables}
 
 
-def show_tables(tables: Mapping[str, Any]) -> None:
-    """Print tables in columns."""
+def show_tables(tables: Mapping[str, Any], keep: Path | None) -> None:
+    """Print tables in columns; keep them in a file, if one is named.
+
+    Raises:
+        OSError: It cannot be written.
+    """
     for name, table in tables["tables"].items():
         lines = [table["columns"], *table["rows"]]
         widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
@@ -327,6 +331,10 @@ def show_tables(tables: Mapping[str, Any]) -> None:
         for line in lines:
             cells = [cell.rjust(width) for cell, width in zip(line, widths, strict=True)]
             print("  ".join([line[0].ljust(widths[0]), *cells[1:]]))
+    if keep is not None:
+        with atomic_file(keep) as temporary:
+            text = json.dumps(tables, indent=1, ensure_ascii=False)
+            temporary.write_text(text + "\n", encoding="utf-8")
 
 
 def _runs_to_do(arguments: argparse.Namespace) -> list[tuple[int, str]]:
@@ -421,12 +429,7 @@ def main() -> int:
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
-    tables = tables_of(results)
-    show_tables(tables)
-    if arguments.json:
-        with atomic_file(arguments.json) as temporary:
-            text = json.dumps(tables, indent=1, ensure_ascii=False)
-            temporary.write_text(text + "\n", encoding="utf-8")
+    show_tables(tables_of(results), arguments.json)
     return 0
 
 

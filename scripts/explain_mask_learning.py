@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import statistics
 import sys
 from collections.abc import Iterator, Sequence
@@ -30,7 +29,6 @@ from compare_mask_learning import (
 from mask_learning_runs import BENCH
 from numpy.typing import NDArray
 
-from faimtrack.atomic import atomic_file
 from faimtrack.boxes import Boxes, overlapping_pairs
 from faimtrack.datasets.annotated import AnnotatedImage
 from faimtrack.datasets.half_split import HalfSplit
@@ -218,12 +216,7 @@ def main() -> int:
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
-    found = {"kind": "table", "tables": tables}
-    show_tables(found)
-    if arguments.json:
-        with atomic_file(arguments.json) as temporary:
-            text = json.dumps(found, indent=1, ensure_ascii=False)
-            temporary.write_text(text + "\n", encoding="utf-8")
+    show_tables({"kind": "table", "tables": tables}, arguments.json)
     return 0
 
 
