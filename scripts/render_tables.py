@@ -5,7 +5,8 @@ A page holds a table between two comments, the first of which names its source i
     <!-- table: results/tracker-speed.json tracker=bytetrack -->
     <!-- end of table -->
 
-A result file says of which `kind` it is; words after its name are handed to that kind's renderer.
+A result file says of which `kind` it is; words after its name are handed to that kind's renderer,
+in quotes if they have spaces.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shlex
 import statistics
 import sys
 from collections.abc import Callable, Iterator
@@ -191,7 +193,7 @@ def render(source: Path, words: str) -> str:
     kind = result.get("kind")
     if kind not in RENDERERS:
         raise ValueError(f"{source}: expected kind {', '.join(RENDERERS)}, got {kind!r}")
-    pairs = [word.partition("=") for word in words.split()]
+    pairs = [word.partition("=") for word in shlex.split(words)]
     if any(not sign for _, sign, _ in pairs):
         raise ValueError(f"{source}: expected words like name=value, got {words!r}")
     return RENDERERS[kind](result, {name: value for name, _, value in pairs})

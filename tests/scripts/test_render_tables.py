@@ -39,6 +39,18 @@ def test_table_is_written_between_its_comments_and_nothing_else_changes(site):
     assert render("--root", site, "--check").returncode == 0
 
 
+def test_one_of_several_tables_is_chosen_by_a_name_with_spaces(site):
+    tables = {"all runs: scores": {"columns": ["masks"], "rows": [["none"]]}, "other": {}}
+    (site / "docs" / "results" / "a.json").write_text(
+        json.dumps({"kind": "table", "tables": tables})
+    )
+    page = PAGE.replace("a.json", 'a.json "name=all runs: scores"')
+    (site / "docs" / "page.md").write_text(page)
+    assert render("--root", site).returncode == 0
+    table = "| masks |\n| --- |\n| none |\n"
+    assert (site / "docs" / "page.md").read_text() == page.replace("<!-- end", table + "<!-- end")
+
+
 def test_check_fails_and_writes_nothing_where_a_table_differs_from_its_source(site):
     render("--root", site)
     source = site / "docs" / "results" / "a.json"
