@@ -1,9 +1,9 @@
 """Time detectors against their peers, side by side in one run; ratios count, not milliseconds.
 
-Three parts: the network alone, the whole way from pictures to boxes, and `faimtrack track` beside
-its detector alone. Before the clock starts, contestants must have found the same. On one thread
-the clock is processor time, else the wall's, and a round in which other processes were busy is
-done again. Nothing is asserted.
+Four parts: the network alone, the whole way from pictures to boxes, the same with a mask branch in
+the file, and `faimtrack track` beside its detector alone. Before the clock starts, contestants
+must have found the same. On one thread the clock is processor time, else the wall's, and a round
+in which other processes were busy is done again. Nothing is asserted.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from detector_contestants import (
     OURS,
     Contestant,
     Running,
+    ScenarioFiles,
+    branch_contestants,
     detection_difference,
     network_contestants,
     path_contestants,
@@ -36,10 +38,9 @@ from detector_scenarios import DetectorScenario, detector_scenario, tracked_sour
 from detector_tracking import TrackingScenario, Worker
 
 from faimtrack.detectors.yolox.config import YoloxConfig
-from faimtrack.detectors.yolox.export import export_onnx, export_weights
 
 FORMAT_VERSION = 1
-PARTS = ("network", "path", "tracking")
+PARTS = ("network", "path", "branch", "tracking")
 FRAMES = {"nano": 12, "tiny": 12, "s": 4, "m": 3, "l": 2, "x": 2}
 SAME_BOXES_PX, SAME_SCORES = 0.05, 1e-4
 _STATISTICS = Path("/proc/stat")
@@ -122,14 +123,13 @@ def time_contestants(
 ) -> list[Timing]:
     """Alternating rounds; who begins changes from round to round."""
     timings = {each.name: Timing(each.name, each.version, clock) for each in contestants}
-    for each in contestants:
-        each.run()  # caches and lazy imports
     done = 0
     while done < rounds:
         shift = done % len(contestants)
         measured: dict[str, tuple[float, float, float | None]] = {}
         started = time.perf_counter()
         for each in (*contestants[shift:], *contestants[:shift]):
+            each.run()  # what ran before leaves caches and memory as it needs them
             measured[each.name] = _measure(each.run)
         known = [others for _, _, others in measured.values() if others is not None]
         worst = max(known, default=None) if clock == "wall" else None
@@ -162,12 +162,13 @@ def compare(
 
 
 def time_networks(
-    scenario: DetectorScenario, export: Path | None, arguments: argparse.Namespace
+    scenario: DetectorScenario, files: ScenarioFiles, arguments: argparse.Namespace
 ) -> Iterator[dict[str, Any]]:
-    """The parts `network` and `path` of one scenario, in all ways of running it."""
+    """The parts `network`, `path` and `branch` of one scenario, in all ways of running it."""
     ways = {
         "network": (network_contestants, row_difference),
         "path": (path_contestants, detection_difference),
+        "branch": (branch_contestants, detection_difference),
     }
     runs = product(arguments.threads, arguments.precisions, arguments.batch_sizes)
     for threads, precision, batch_size in runs:
@@ -177,7 +178,7 @@ def time_networks(
         running = Running(config=config, threads=threads, compiled=arguments.compile)
         for part in (each for each in ways if each in arguments.parts):
             make, difference = ways[part]
-            contestants = list(make(scenario, running, export))
+            contestants = list(make(scenario, running, files))
             differences = compare(contestants, difference)
             pictures = len(scenario.images) // batch_size * batch_size
             clock = "processor" if threads == 1 and arguments.device == "cpu" else "wall"
@@ -372,16 +373,14 @@ def _scenarios(arguments: argparse.Namespace, folder: Path) -> Iterator[dict[str
     source, source_name = tracked_source(folder, 100)
     for size in arguments.sizes:
         scenario = detector_scenario(size, arguments.frames or FRAMES[size])
-        export, weights = folder / f"{size}.onnx", folder / f"{size}.safetensors"
-        export_onnx(scenario.loaded, export)
-        export_weights(scenario.loaded, weights)
+        files = ScenarioFiles.write(scenario, folder)
         print(f"\n{scenario.name}: {scenario.weights} weights, {len(scenario.images)} pictures "
               f"of {scenario.pictures}")  # fmt: skip
-        yield from time_networks(scenario, export, arguments)
+        yield from time_networks(scenario, files, arguments)
         if "tracking" not in arguments.parts:
             continue
         torch.set_num_threads(os.cpu_count() or 1)
-        for kind, path in (("torch", weights), ("onnxruntime", export)):
+        for kind, path in (("torch", files.weights), ("onnxruntime", files.export)):
             tracking = TrackingScenario(
                 name=f"{scenario.name}, {kind}",
                 weights=path,

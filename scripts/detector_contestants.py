@@ -9,7 +9,7 @@ import copy
 import importlib.metadata
 import importlib.util
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,18 @@ from torch import Tensor, nn
 
 import faimtrack
 from faimtrack.boxes import clip_boxes
+from faimtrack.detectors.config import Keep
+from faimtrack.detectors.mask_branch.config import MaskBranchConfig
+from faimtrack.detectors.mask_branch.loading import PREFIX, SETTING, build_mask_branch
 from faimtrack.detectors.running import prepare
 from faimtrack.detectors.yolox.config import YoloxConfig, YoloxOnnxConfig
 from faimtrack.detectors.yolox.detector import YoloxDetector
+from faimtrack.detectors.yolox.export import export_onnx, export_weights
 from faimtrack.detectors.yolox.folding import fold_batch_norm
 from faimtrack.detectors.yolox.onnx import YoloxOnnxDetector
 from faimtrack.onnx import OnnxModel
 from faimtrack.structures import Detections, Frame, Image
+from faimtrack.weights.files import read_checkpoint, write_weights
 
 OURS, UNFOLDED = "faimtrack", "faimtrack, batch norms apart"
 PEER, PEER_FUSED = "yolox", "yolox, fused"
@@ -70,8 +75,38 @@ class Contestant:
     run: Callable[[], list[Any]]
 
 
+@dataclass(frozen=True)
+class ScenarioFiles:
+    """A scenario's network in files: for onnxruntime, as weights of ours, with a mask branch."""
+
+    export: Path
+    weights: Path
+    masked: Path
+
+    @classmethod
+    def write(cls, scenario: DetectorScenario, folder: Path) -> ScenarioFiles:
+        """Write them; the branch is new and as large as recipes for a CPU have it."""
+        size = scenario.loaded.network.size.name
+        files = cls(
+            folder / f"{size}.onnx",
+            folder / f"{size}.safetensors",
+            folder / f"{size}-mask.safetensors",
+        )
+        export_onnx(scenario.loaded, files.export)
+        export_weights(scenario.loaded, files.weights)
+        checkpoint = read_checkpoint(files.weights)
+        assert checkpoint.metadata is not None
+        config = MaskBranchConfig.preset("small")
+        branch = build_mask_branch(config, scenario.loaded.network)
+        tensors = {PREFIX + key: tensor for key, tensor in branch.state_dict().items()}
+        settings = {**checkpoint.metadata.settings, SETTING: asdict(config)}
+        metadata = replace(checkpoint.metadata, settings=settings)
+        write_weights(files.masked, {**checkpoint.tensors, **tensors}, metadata)
+        return files
+
+
 def network_contestants(
-    scenario: DetectorScenario, running: Running, export: Path | None
+    scenario: DetectorScenario, running: Running, files: ScenarioFiles
 ) -> Iterator[Contestant]:
     """The network alone, from the input's tensor to rows of boxes and scores."""
     config = running.config
@@ -103,21 +138,19 @@ def network_contestants(
     yield ours(other_layout, folded(channels_last=not on_cpu))
     if running.compiled:
         yield ours("faimtrack, compiled", folded(compile=True))
-    if export is not None:
-        model = _onnx_model(export, running)
-        yield Contestant(
-            name=ONNX,
-            version=_version("onnxruntime-gpu", "onnxruntime"),
-            run=lambda: [model.run(array)[0] for array in arrays],
-        )
+    model = _onnx_model(files.export, running)
+    yield Contestant(
+        name=ONNX,
+        version=_version("onnxruntime-gpu", "onnxruntime"),
+        run=lambda: [model.run(array)[0] for array in arrays],
+    )
 
 
 def path_contestants(
-    scenario: DetectorScenario, running: Running, export: Path | None
+    scenario: DetectorScenario, running: Running, files: ScenarioFiles
 ) -> Iterator[Contestant]:
     """The whole way: pictures of any size in, boxes in their pixels out."""
-    frames = [Frame(number, image=image) for number, image in enumerate(scenario.images, 1)]
-    frames = frames[: len(frames) // running.batch_size * running.batch_size]
+    frames = _frames(scenario, running)
 
     def ours(name: str, detector: YoloxDetector) -> Contestant:
         return Contestant(
@@ -138,18 +171,43 @@ def path_contestants(
             version=_version("pixeltable-yolox", "yolox"),
             run=lambda way=way: way.detect(images),
         )
-    if export is not None:
-        config = YoloxOnnxConfig(
-            batch_size=running.batch_size,
-            score_threshold=running.config.score_threshold,
-            nms_threshold=running.config.nms_threshold,
-        )
-        onnx = YoloxOnnxDetector(_onnx_model(export, running), config)
+    onnx_config = YoloxOnnxConfig(
+        batch_size=running.batch_size,
+        score_threshold=running.config.score_threshold,
+        nms_threshold=running.config.nms_threshold,
+    )
+    onnx = YoloxOnnxDetector(_onnx_model(files.export, running), onnx_config)
+    yield Contestant(
+        name=ONNX,
+        version=_version("onnxruntime-gpu", "onnxruntime"),
+        run=lambda: onnx.detect(frames),
+    )
+
+
+def branch_contestants(
+    scenario: DetectorScenario, running: Running, files: ScenarioFiles
+) -> Iterator[Contestant]:
+    """The whole way, by files of the same network with and without a mask branch."""
+    frames = _frames(scenario, running)
+    ways: tuple[tuple[str, Path, Keep], ...] = (
+        (OURS, files.weights, "none"),
+        ("faimtrack, a branch in the file", files.masked, "none"),
+        ("faimtrack, instance features kept", files.masked, "instance_features"),
+        ("faimtrack, masks kept", files.masked, "masks"),
+    )
+    for name, path, keep in ways:
+        detector = YoloxDetector(path, running.config, keep=keep)
         yield Contestant(
-            name=ONNX,
-            version=_version("onnxruntime-gpu", "onnxruntime"),
-            run=lambda: onnx.detect(frames),
+            name=name,
+            version=faimtrack.__version__,
+            run=lambda detector=detector: detector.detect(frames),
         )
+
+
+def _frames(scenario: DetectorScenario, running: Running) -> list[Frame]:
+    """As many as make whole batches."""
+    frames = [Frame(number, image=image) for number, image in enumerate(scenario.images, 1)]
+    return frames[: len(frames) // running.batch_size * running.batch_size]
 
 
 class PeerWay:
