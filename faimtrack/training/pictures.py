@@ -12,7 +12,9 @@ from faimtrack.boxes import Boxes
 from faimtrack.detectors.config import Keep, TorchConfig
 from faimtrack.detectors.images import ImageDetector
 from faimtrack.detectors.loading import open_detector
+from faimtrack.detectors.mask_branch.instances import InstanceMasks
 from faimtrack.drawing import contact_sheet, draw_detections
+from faimtrack.run_lengths import encode_window
 from faimtrack.structures import Detections, Frame, Image
 from faimtrack.training.recipe import TrainingRecipe
 
@@ -28,11 +30,13 @@ class Shown:
         title: Above it.
         image: `(H, W, 3)` uint8 RGB.
         boxes: `(G, 4)` what is to be found in it, corners ``x1 y1 x2 y2`` in pixels.
+        masks: Of its `G` objects, if they are learnt from it.
     """
 
     title: str
     image: Image
     boxes: Boxes
+    masks: InstanceMasks | None = None
 
 
 def open_viewer(recipe: TrainingRecipe, weights: Path) -> ImageDetector:
@@ -61,12 +65,19 @@ def prediction_sheet(detector: ImageDetector, shown: Sequence[Shown]) -> Image:
     for each, detections in zip(shown, detector.detect(frames), strict=True):
         tiles += [
             draw_detections(each.image, detections),
-            draw_detections(each.image, _as_found(each)),
+            draw_detections(each.image, as_found(each)),
         ]
         titles += [f"{each.title}: {len(detections)} predicted", f"{len(each.boxes)} there"]
     return contact_sheet(tiles, titles, columns=4, tile_height=_TILE_HEIGHT)
 
 
-def _as_found(each: Shown) -> Detections:
-    count = len(each.boxes)
-    return Detections(each.boxes, np.ones(count), np.zeros(count, np.int64), ("person",))
+def as_found(each: Shown) -> Detections:
+    """What is to be found, as if it had been: with the masks that are learnt, if there are any."""
+    count, size = len(each.boxes), (each.image.shape[0], each.image.shape[1])
+    masks = None
+    if each.masks is not None:
+        whole = np.s_[0 : size[0], 0 : size[1]]
+        masks = tuple(encode_window(size, whole, mask) for mask in each.masks.dense(*size).numpy())
+    return Detections(
+        each.boxes, np.ones(count), np.zeros(count, np.int64), ("person",), masks=masks
+    )

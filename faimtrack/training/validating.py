@@ -136,9 +136,10 @@ class Validating(Callback):
                     names[0],
                     np.ascontiguousarray(image.cpu().permute(1, 2, 0).numpy()),
                     boxes.cpu().double().numpy(),
+                    None if recipe.mask_branch is None else masks.to("cpu"),
                 )
-                for image, boxes, names in list(
-                    zip(batch.images, batch.boxes, batch.names, strict=True)
+                for image, boxes, masks, names in list(
+                    zip(batch.images, batch.boxes, batch.masks, batch.names, strict=True)
                 )[:count]
             ],
         }
