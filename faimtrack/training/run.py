@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -230,7 +230,11 @@ def _sole_use(folder: Path) -> Iterator[None]:
     is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with claimed(folder / _CLAIM, across_forks=False):
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(claimed(folder / _CLAIM, across_forks=False))
+            except BlockingIOError:
+                raise BlockingIOError(f"{folder}: another run trains into it now") from None
             yield
     finally:
         if is_new:

@@ -102,7 +102,7 @@ def test_two_do_not_train_into_one_folder(small_crowd, tmp_path):
     )
     assert holder.stdout.readline() == b"held\n"
     for existing in ("resume", "overwrite"):
-        with pytest.raises(BlockingIOError, match="another run is at it"):
+        with pytest.raises(BlockingIOError, match="run: another run trains into it now"):
             train(run_of("bytetrack", small_crowd, folder, *quiet, existing=existing))
     assert rows_of(folder) == before
     holder.communicate(timeout=30)
