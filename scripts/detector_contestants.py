@@ -97,6 +97,7 @@ class ScenarioFiles:
         checkpoint = read_checkpoint(files.weights)
         assert checkpoint.metadata is not None
         config = MaskBranchConfig.preset("small")
+        torch.manual_seed(0)
         branch = build_mask_branch(config, scenario.loaded.network)
         tensors = {PREFIX + key: tensor for key, tensor in branch.state_dict().items()}
         settings = {**checkpoint.metadata.settings, SETTING: asdict(config)}

@@ -1,8 +1,8 @@
 """What a mask branch asks of the network beside it: its gradients next to those of the boxes.
 
 For masked runs of compare_mask_learning.py: how long the gradient of the masks' loss is in each
-part of the network as a share of that of all other losses, and whether both point the same way, on
-batches of the training, with the weights that it began and ended with.
+part of the network as a share of that of all other losses, and whether both point the same way,
+summed over batches of the training, with the weights that it began with and left.
 
     python scripts/explain_mask_gradients.py docs/results/mask-learning --work out/mask-learning
 """
@@ -10,9 +10,9 @@ batches of the training, with the weights that it began and ended with.
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from torch import Tensor
 from faimtrack.training.batches import BatchPlan, TrainingBatch, make_loader
 from faimtrack.training.learners.learner import Learner, file_tensors
 from faimtrack.training.prepare import Prepared, prepare_training
+from faimtrack.training.randomness import random_key
 from faimtrack.training.samples import DataPlaces
 from faimtrack.weights.files import read_checkpoint
 
@@ -47,6 +48,22 @@ Gradients = Mapping[str, Tensor]
 """By the part of the network: `(W,)`, all of its weights' in a row."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Pull:
+    """What masks ask of a part of the network, beside what boxes ask of it.
+
+    Attributes:
+        share: Length of the masks' gradient as a share of the boxes'; 0 if masks do not reach it.
+        cosine: Between both.
+        same: Between the boxes' gradients of the one half of the batches and of the other: what
+            two gradients have in common that differ by their batches alone.
+    """
+
+    share: float
+    cosine: float
+    same: float
+
+
 def part_of(name: str) -> str | None:
     """The part of a YOLOX or Faster R-CNN that a weight belongs to; None for all the rest."""
     for part, beginnings in PARTS.items():
@@ -58,73 +75,78 @@ def part_of(name: str) -> str | None:
 def loss_gradients(learner: Learner, batch: TrainingBatch) -> tuple[Gradients, Gradients]:
     """Gradients of the masks' loss, and of all other losses together."""
     answer = learner(batch, is_plain=False, divide_by=lambda count: float(max(count, 1)))
-    weights = {
-        name: weight for name, weight in learner.network.named_parameters()
-        if weight.requires_grad and part_of(name) is not None
-    }  # fmt: skip
+    weights: dict[str, list[Tensor]] = {}
+    for name, weight in learner.network.named_parameters():
+        part = part_of(name)
+        if part is not None and weight.requires_grad:
+            weights.setdefault(part, []).append(weight)
     masks = answer.losses.pop("masks")
     boxes = sum(answer.losses.values(), torch.zeros(()))
     return _by_part(masks, weights, keep=True), _by_part(boxes, weights, keep=False)
 
 
-def _by_part(loss: Tensor, weights: Mapping[str, Tensor], *, keep: bool) -> Gradients:
-    found = torch.autograd.grad(
-        loss, list(weights.values()), retain_graph=keep, allow_unused=True, materialize_grads=True
+def _by_part(loss: Tensor, weights: Mapping[str, list[Tensor]], *, keep: bool) -> Gradients:
+    every = [weight for part in weights.values() for weight in part]
+    found = iter(
+        torch.autograd.grad(
+            loss, every, retain_graph=keep, allow_unused=True, materialize_grads=True
+        )
     )
-    rows: dict[str, list[Tensor]] = {}
-    for name, gradient in zip(weights, found, strict=True):
-        rows.setdefault(str(part_of(name)), []).append(gradient.flatten())
-    return {part: torch.cat(rows[part]) for part in PARTS if part in rows}
+    return {
+        part: torch.cat([next(found).flatten() for _ in mine]) for part, mine in weights.items()
+    }
 
 
-def compare_gradients(masks: Gradients, boxes: Gradients) -> dict[str, tuple[float, float]]:
-    """For each part the masks' length as a share of the boxes', and the cosine between them.
+def pulls(masks: Sequence[Gradients], boxes: Sequence[Gradients]) -> dict[str, Pull]:
+    """Of each part, from the gradients of the same batches; two at least."""
+    found = {}
+    for part in sorted(masks[0], key=list(PARTS).index):
+        mine, theirs = (torch.stack([each[part] for each in all_]) for all_ in (masks, boxes))
+        found[part] = Pull(
+            share=float(mine.sum(0).norm() / theirs.sum(0).norm()),
+            cosine=_cosine(mine.sum(0), theirs.sum(0)),
+            same=_cosine(theirs[::2].sum(0), theirs[1::2].sum(0)),
+        )
+    return found
 
-    A part that masks do not reach has a share and a cosine of 0.
-    """
-    compared = {}
-    for part, mine in masks.items():
-        share = float(mine.norm() / boxes[part].norm())
-        cosine = float(torch.nn.functional.cosine_similarity(mine, boxes[part], dim=0))
-        compared[part] = share, cosine
-    return compared
+
+def _cosine(first: Tensor, second: Tensor) -> float:
+    return float(torch.nn.functional.cosine_similarity(first, second, dim=0))
 
 
-def _rows(
-    prepared: Prepared, batch_count: int, first_step: int
-) -> Iterator[dict[str, tuple[float, float]]]:
+def _measure(prepared: Prepared, batch_count: int, first_step: int) -> dict[str, Pull]:
     config = prepared.recipe.schedule
     plan = BatchPlan(
         seed=config.seed, image_count=prepared.samples.image_count, batch_size=config.batch_size
     )
     steps = range(first_step, first_step + batch_count)
     prepared.learner.train()
+    rows = []
     for each in make_loader(prepared.samples, plan, steps):
-        yield compare_gradients(*loss_gradients(prepared.learner, each.parts[0]))
+        torch.manual_seed(random_key(config.seed, "step", each.step, 0))  # as training does
+        rows.append(loss_gradients(prepared.learner, each.parts[0]))
+    masks, boxes = zip(*rows, strict=True)
+    return pulls(masks, boxes)
 
 
 def explain(
     run: RunResult, weights: Path, data: Path, batch_count: int
-) -> dict[str, dict[str, list[float]]]:
-    """For start and end of a run: under each part the medians of share and cosine."""
+) -> dict[str, dict[str, Pull]]:
+    """What masks ask at the start of a run, and of the averaged weights that it left.
+
+    The latter on the last batches before strong augmentation ends.
+    """
     recipe = Arm.parse(run.arm).recipe(run.run["recipe"], run.seed, run.run["overrides"])
     prepared = prepare_training(recipe, DataPlaces(data=data))
     learner = prepared.learner
-    found = {"start": _medians(list(_rows(prepared, batch_count, 0)))}
+    found = {"start": _measure(prepared, batch_count, 0)}
     own = learner.state_dict()
     saved = read_checkpoint(weights).tensors
     keys = dict(zip(own, file_tensors(own), strict=True))
     learner.load_state_dict({key: saved[name] for key, name in keys.items()})
-    last_step = prepared.schedule.total_steps - recipe.schedule.plain_steps - batch_count
-    found["end"] = _medians(list(_rows(prepared, batch_count, last_step)))
+    first_step = max(prepared.schedule.plain_from - batch_count, 0)
+    found["end"] = _measure(prepared, batch_count, first_step)
     return found
-
-
-def _medians(rows: list[dict[str, tuple[float, float]]]) -> dict[str, list[float]]:
-    return {
-        part: [statistics.median(row[part][number] for row in rows) for number in (0, 1)]
-        for part in rows[0]
-    }
 
 
 def gradient_table(
@@ -143,7 +165,10 @@ def gradient_table(
         found = explain(run, weights, arguments.work / BENCH / "train", arguments.batches)
         for when, parts in found.items():
             columns = ["masks", "seed", "weights", *parts]
-            cells = [f"{share:.3f} ({cosine:+.2f})" for share, cosine in parts.values()]
+            cells = [
+                f"{pull.share:.2f} ({pull.cosine:+.2f}, {pull.same:+.2f})"
+                for pull in parts.values()
+            ]
             rows.append([run.arm, str(run.seed), when, *cells])
     return {"columns": columns, "rows": rows} if rows else None
 
@@ -153,7 +178,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("results", type=Path, help="folder of one JSON file a finished run")
     parser.add_argument("--work", type=Path, default=Path("out/mask-learning"))
-    parser.add_argument("--batches", type=int, default=12, help="of each run, at start and end")
+    parser.add_argument("--batches", type=int, default=16, help="of each run, at start and end")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--json", type=Path, help="keep the tables in this file")
     arguments = parser.parse_args()

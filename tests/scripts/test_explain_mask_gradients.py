@@ -34,10 +34,16 @@ def test_parts_of_both_detectors(script):
     ]  # fmt: skip
 
 
-def test_a_length_and_a_direction(script):
-    boxes = {"a": torch.tensor([2.0, 0.0]), "b": torch.tensor([0.0, 1.0])}
-    masks = {"a": torch.tensor([-1.0, 0.0]), "b": torch.tensor([0.0, 0.0])}
-    assert script.compare_gradients(masks, boxes) == {"a": (0.5, -1.0), "b": (0.0, 0.0)}
+def test_lengths_and_directions_are_those_of_all_batches_together(script):
+    first, second = torch.tensor([2.0, 0.0]), torch.tensor([2.0, 3.0])
+    boxes = [{"stems": first, "backbone": first}, {"stems": second, "backbone": -first / 2}]
+    masks = [{"stems": -first, "backbone": 0 * first}, {"stems": -second, "backbone": 0 * first}]
+    found = script.pulls(masks, boxes)
+    assert list(found) == ["backbone", "stems"]
+    assert found["backbone"] == script.Pull(share=0.0, cosine=0.0, same=-1.0)
+    assert found["stems"].share == pytest.approx(1)
+    assert found["stems"].cosine == pytest.approx(-1)
+    assert found["stems"].same == pytest.approx(2 / 13**0.5)
 
 
 def test_a_run_from_start_to_end(script, load_script, tmp_path, monkeypatch, capsys):
@@ -70,9 +76,11 @@ def test_a_run_from_start_to_end(script, load_script, tmp_path, monkeypatch, cap
     ]
     shares = {key: [float(cell.split()[0]) for cell in cells] for key, cells in lines.items()}
     for key, cells in lines.items():
-        assert cells[-1] == "0.000 (+0.00)"  # boxes' own tower: masks are made of the other
+        assert cells[-1].startswith(
+            "0.00 (+0.00, "
+        )  # boxes' own tower: masks are made of the other
         assert min(shares[key][:-1]) > 0
     for when in ("start", "end"):
         doubled = [2 * share for share in shares["truth", when]]
-        assert shares["truth,weight=2.0", when] == pytest.approx(doubled, rel=0.02, abs=0.002)
+        assert shares["truth,weight=2.0", when] == pytest.approx(doubled, rel=0.02, abs=0.02)
     assert lines["truth", "start"] != lines["truth", "end"]
