@@ -182,6 +182,10 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--json", type=Path, help="keep the tables in this file")
     arguments = parser.parse_args()
+    if arguments.batches < 2:
+        parser.error(
+            f"--batches: expected 2 or more, for halves to compare, got {arguments.batches}"
+        )
     try:
         groups = group_by_settings(read_results(arguments.results))
         found = {label: gradient_table(group, arguments) for label, group in groups.items()}

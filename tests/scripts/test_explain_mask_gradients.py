@@ -61,7 +61,7 @@ def test_a_run_from_start_to_end(script, load_script, tmp_path, monkeypatch, cap
         weights[arm] = tmp_path / "work" / comparison.write_result(tmp_path / "r", result).stem
     changes = [*SETTINGS, "mask_branch.source=truth"]
     recipe = resolve_training_recipe("crowd/bench-mask", overrides=changes)
-    # The second arm's weights stand for both masked arms': λ is all that tells them apart.
+    # Both masked arms leave the same weights, so that λ alone tells their gradients apart.
     for arm in ("truth", "truth,weight=2.0"):
         train(TrainingRun(recipe=recipe, places=DataPlaces(data=data), output=weights[arm]))
     arguments = [tmp_path / "r", "--work", tmp_path / "work", "--batches", 2]
@@ -76,11 +76,14 @@ def test_a_run_from_start_to_end(script, load_script, tmp_path, monkeypatch, cap
     ]
     shares = {key: [float(cell.split()[0]) for cell in cells] for key, cells in lines.items()}
     for key, cells in lines.items():
-        assert cells[-1].startswith(
-            "0.00 (+0.00, "
-        )  # boxes' own tower: masks are made of the other
+        # The last part is the boxes' own tower: masks are made of the other one.
+        assert cells[-1].startswith("0.00 (+0.00, ")
         assert min(shares[key][:-1]) > 0
     for when in ("start", "end"):
         doubled = [2 * share for share in shares["truth", when]]
         assert shares["truth,weight=2.0", when] == pytest.approx(doubled, rel=0.02, abs=0.02)
     assert lines["truth", "start"] != lines["truth", "end"]
+    monkeypatch.setattr(sys, "argv", ["explain", str(tmp_path / "r"), "--batches", "1"])
+    with pytest.raises(SystemExit):
+        script.main()
+    assert "expected 2 or more" in capsys.readouterr().err
