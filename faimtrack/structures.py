@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 Image = NDArray[np.uint8]
 """`(height, width, 3)` uint8 in RGB order."""
+AffineTransform = NDArray[np.float64]
+"""`(2, 3)`, rows ``a b tx`` and ``c d ty``: a point `x y` in pixels goes to `A (x y) + t`."""
 
 
 class RunLengthMask(TypedDict):
@@ -99,7 +101,8 @@ class Detections(_Rows):
         scores: `(N,)` float64 exactly as the detector or its file gave them.
         class_ids: `(N,)` int64, indices into `class_names`; zeros if not given.
         class_names: What the class ids mean.
-        embeddings: `(N, D)` float32 appearance vectors, or None.
+        embeddings: `(N, D)` float32 appearance vectors, or None; a row of zeros where nothing is
+            known of an appearance.
         embedding_name: Which model and kind made the embeddings; vectors of two names are never
             compared.
         masks: One run-length mask a row, or None.
@@ -250,9 +253,12 @@ class Frame:
         time_s: When the frame was shown, in seconds from the sequence's start; None if unknown.
         size: `(width, height)` in pixels; None if unknown before decoding.
         features: What a detector's session keeps for a regressor; freed by `release`.
+        camera_motion: `(2, 3)` float64: the affine map from where a still thing was in the frame
+            before to where it is in this one, ``x' y' = A (x y) + t`` in pixels with rows
+            ``a b tx`` and ``c d ty``. None: nobody looked, and trackers take the camera as still.
     """
 
-    __slots__ = ("_image", "_load", "_size", "features", "index", "time_s")
+    __slots__ = ("_image", "_load", "_size", "camera_motion", "features", "index", "time_s")
 
     def __init__(
         self,
@@ -271,6 +277,7 @@ class Frame:
         self.index = index
         self.time_s = time_s
         self.features: Any = None
+        self.camera_motion: AffineTransform | None = None
         self._image = None if image is None else _check_image(image)
         self._load = load
         self._size = size

@@ -15,7 +15,7 @@ PACKAGE = Path(faimtrack.__file__).parent
 FLOORS = [
     {"faimtrack", "atomic", "boxes", "config", "errors", "processes"},
     {"structures"},
-    {"run_lengths"},
+    {"interfaces", "run_lengths"},
     {"motfile"},
     {"video", "drawing", "onnx", "provenance"},
     {"weights"},
@@ -31,7 +31,7 @@ FLOORS = [
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # DESIGN.md: detectors may use masks' store of run lengths.
 ALLOWED_BESIDE = {("detectors", "masks")}
-TORCH_ROOMS = ("detectors", "training", "masks")
+TORCH_ROOMS = ("detectors", "training", "masks", "appearance")
 # Here torch may be imported inside functions: the base install lists and fetches weights.
 LATE_TORCH_ROOMS = ("weights",)
 

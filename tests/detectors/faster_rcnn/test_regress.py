@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from faimtrack.detectors.faster_rcnn.detector import FasterRcnnDetector, FrameFeatures
-from faimtrack.detectors.regressor import BoxRegressor
+from faimtrack.interfaces import BoxRegressor
 from faimtrack.pipeline import run_pipeline
 from faimtrack.structures import Frame, SourceInfo, Tracks
 

@@ -1,0 +1,123 @@
+"""What tracks look like: vectors by id, compared with those of detections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+_TINY = 1e-12  # a vector shorter than this says nothing
+
+
+class AppearanceMemory:
+    """One vector of length 1 for each track whose look is known, kept beside the tracks' rows.
+
+    Vectors of two models must not meet: what was remembered first decides whose they are.
+
+    Attributes:
+        name: The embedding that it holds; None while it holds none.
+    """
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.name: str | None = None
+        self._ids = np.zeros(0, np.int64)  # ascending
+        self._vectors = np.zeros((0, 0))
+
+    def expect(self, name: str | None, dimension: int) -> None:
+        """See that detections' embeddings are of the kind that is remembered.
+
+        Raises:
+            ValueError: They are another model's, or of another length.
+        """
+        if self.name is None:
+            self.name, self._vectors = name, np.zeros((0, dimension))
+        elif (name, dimension) != (self.name, self._vectors.shape[1]):
+            raise ValueError(
+                f"embeddings: expected {self.name} with {self._vectors.shape[1]} numbers, as "
+                f"before, got {name} with {dimension}"
+            )
+
+    def similarity(self, ids: NDArray[np.int64], embeddings: ArrayLike) -> NDArray[np.float64]:
+        """Cosine between tracks and detections.
+
+        Args:
+            ids: `(N,)` of tracks.
+            embeddings: `(M, D)` of detections, of any length.
+
+        Returns:
+            `(N, M)` in [-1, 1]; 0 where either side is unknown.
+        """
+        vectors = unit_vectors(embeddings)
+        known, places = self._find(ids)
+        similarity = np.zeros((len(ids), len(vectors)))
+        if known.any():
+            similarity[known] = self._vectors[places[known]] @ vectors.T
+        return similarity
+
+    def remember(
+        self, ids: NDArray[np.int64], embeddings: ArrayLike, keep: float | NDArray[np.float64]
+    ) -> None:
+        """Blend what was seen now into what is remembered; exponential averaging.
+
+        Args:
+            ids: `(N,)` of tracks, each once; a new one takes its vector as it is.
+            embeddings: `(N, D)` what each looks like now; a row of zeros changes nothing.
+            keep: What part of the old vector stays, one number or `(N,)`.
+        """
+        vectors = unit_vectors(embeddings)
+        seen = vectors.any(axis=1)
+        known, places = self._find(ids)
+        old = np.flatnonzero(known & seen)
+        if len(old):
+            share = np.broadcast_to(keep, len(ids))[old, None]
+            blend = share * self._vectors[places[old]] + (1.0 - share) * vectors[old]
+            self._vectors[places[old]] = unit_vectors(blend)
+        new = np.flatnonzero(~known & seen)
+        if len(new):
+            joined = np.concatenate([self._ids, ids[new]])
+            order = np.argsort(joined)
+            self._ids = joined[order]
+            self._vectors = np.concatenate([self._vectors, vectors[new]])[order]
+
+    def keep_only(self, ids: NDArray[np.int64]) -> None:
+        """Forget all tracks but these."""
+        alive = np.isin(self._ids, ids)
+        if not alive.all():
+            self._ids, self._vectors = self._ids[alive], self._vectors[alive]
+
+    def state(self) -> dict[str, Any]:
+        """All that it holds, as arrays and scalars; its own copy."""
+        return {
+            "appearance.name": self.name,
+            "appearance.ids": self._ids.copy(),
+            "appearance.vectors": self._vectors.copy(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        self.name = state["appearance.name"]
+        self._ids = np.array(state["appearance.ids"], np.int64)
+        self._vectors = np.array(state["appearance.vectors"], np.float64)
+
+    def _find(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """Which of some tracks are known, and where; places of the others mean nothing."""
+        if not len(self._ids):
+            return np.zeros(len(ids), bool), np.zeros(len(ids), np.int64)
+        places = np.minimum(np.searchsorted(self._ids, ids), len(self._ids) - 1)
+        return self._ids[places] == ids, places
+
+
+def unit_vectors(vectors: ArrayLike) -> NDArray[np.float64]:
+    """`(N, D)` float64 rows of length 1; a row of zeros stays one."""
+    vectors = np.asarray(vectors, np.float64)
+    length = np.sqrt(np.einsum("nd,nd->n", vectors, vectors))[:, None]
+    divided: NDArray[np.float64] = np.divide(
+        vectors, length, out=np.zeros_like(vectors), where=length > _TINY
+    )
+    return divided
