@@ -9,8 +9,11 @@ from faimtrack.config import PresetConfig, parameter
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["full", "half"]
-Keep = Literal["none", "instance_features", "masks"]
+FeatureKind = Literal["instance_features", "mask_features"]
+"""Over what of a detection its instance features are averaged: its box, or its predicted mask."""
+Keep = Literal["none", "instance_features", "mask_features", "masks"]
 """What a detector's mask branch gives besides boxes."""
+Whitening = Literal["frame", "none"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,9 +33,20 @@ class DetectorConfig(PresetConfig):
     )  # fmt: skip
     keep: Keep = parameter(
         "none",
-        "What the mask branch of the weights gives besides boxes: masks, a vector a box of its "
-        "instance features, or nothing; then it is not even loaded. Boxes are the same with each.",
+        "What the mask branch of the weights gives besides boxes: masks, or a vector a box, its "
+        "instance features averaged over the box (instance_features) or over the predicted mask "
+        "(mask_features), or nothing; then it is not even loaded. Boxes are the same with each.",
     )
+    feature_whitening: Whitening = parameter(
+        "frame",
+        "frame: what varies much all over a frame counts little in the vectors of its boxes, else "
+        "all people look alike; none: vectors as they are.",
+    )
+    feature_stripes: int = parameter(
+        1, "Into how many stripes, one above the other, a box is cut for its vector, which is as "
+        "many times longer; 3 tells people of a dense crowd apart better.",
+        unit="stripes", low=1, high=16,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,11 +34,16 @@ class DetectorKind:
         name: How a person calls it.
         title: What it is and what it reads.
         config_class: Its configuration.
+        keeps_features: Whether it can leave in a frame what it computed there, for whoever asks
+            about other boxes of it.
+        regresses: Whether it is a `BoxRegressor` too.
     """
 
     name: Family
     title: str
     config_class: type[DetectorConfig]
+    keeps_features: bool = False
+    regresses: bool = False
 
 
 DETECTOR_KINDS = (
@@ -46,6 +51,7 @@ DETECTOR_KINDS = (
         name="yolox",
         title="YOLOX in torch: .pth of YOLOX, ByteTrack or YOLOV, our .safetensors",
         config_class=YoloxConfig,
+        keeps_features=True,
     ),
     DetectorKind(
         name="yolox-onnx",
@@ -56,6 +62,8 @@ DETECTOR_KINDS = (
         name="faster-rcnn",
         title="Faster R-CNN in torch: .pth of torchvision, our .safetensors",
         config_class=FasterRcnnConfig,
+        keeps_features=True,
+        regresses=True,
     ),
     DetectorKind(
         name="faster-rcnn-onnx",
@@ -155,9 +163,23 @@ def config_class_of(weights: str | os.PathLike[str] | None) -> type[DetectorConf
 
 def config_class_of_family(family: Family) -> type[DetectorConfig]:
     """The configuration that detectors of a kind have; recorded detections have the plainest."""
-    return next(
-        (kind.config_class for kind in DETECTOR_KINDS if kind.name == family), DetectorConfig
-    )
+    kind = kind_of_family(family)
+    return DetectorConfig if kind is None else kind.config_class
+
+
+def kind_of_family(family: Family) -> DetectorKind | None:
+    """What is known of a kind of detector; None for recorded detections, which run no network."""
+    return next((kind for kind in DETECTOR_KINDS if kind.name == family), None)
+
+
+def can_regress(weights: str | os.PathLike[str]) -> bool:
+    """Whether the detector that a name or a file stands for is a `BoxRegressor` too.
+
+    Raises:
+        As `family_of`.
+    """
+    kind = kind_of_family(family_of(weights))
+    return kind is not None and kind.regresses
 
 
 def _looks_like_a_file(weights: str | os.PathLike[str]) -> bool:

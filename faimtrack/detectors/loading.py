@@ -13,6 +13,7 @@ from faimtrack.detectors.families import (
     detector_file,
     family_of,
     family_of_checkpoint,
+    kind_of_family,
 )
 from faimtrack.detectors.faster_rcnn.config import FasterRcnnConfig, FasterRcnnOnnxConfig
 from faimtrack.detectors.files.formats import SUFFIXES
@@ -28,6 +29,7 @@ def open_detector(
     config: DetectorConfig | None = None,
     *,
     classes: Sequence[str] | None = None,
+    keep_features: bool = False,
 ) -> ImageDetector:
     """Load the detector that a name or a file stands for.
 
@@ -37,10 +39,12 @@ def open_detector(
             `faimtrack export` wrote.
         config: Its parameters; None takes the defaults.
         classes: Which of them to keep; None keeps all.
+        keep_features: Whether it leaves in each frame what it computed there, for a regressor or
+            an embedder, until the frame is released.
 
     Raises:
-        ValueError: It is no detector, the configuration is that of another kind, or a class is
-            unknown.
+        ValueError: It is no detector, the configuration is that of another kind, a class is
+            unknown, or features are to be kept of a model that gives none.
         OSError: The file cannot be read, or is not there.
         ModuleNotFoundError: It needs torch, which is not installed.
     """
@@ -52,6 +56,12 @@ def open_detector(
     expected = config_class_of_family(family)
     if config is not None and not isinstance(config, expected):
         raise ValueError(f"{path}: expected a {expected.__name__}, got a {type(config).__name__}")
+    kind = kind_of_family(family)
+    if keep_features and not (kind is not None and kind.keeps_features):
+        raise ValueError(
+            f"{path}: keep_features: expected a network in torch, whose features can be kept, got "
+            f"a detector of kind {family}"
+        )
     # Imported here: torch takes seconds, and the base install has none.
     if family == "yolox-onnx":
         from faimtrack.detectors.yolox.onnx import YoloxOnnxDetector
@@ -68,10 +78,20 @@ def open_detector(
     if family == "yolox":
         from faimtrack.detectors.yolox.detector import YoloxDetector
 
-        return YoloxDetector(checkpoint, cast("YoloxConfig | None", config), classes=classes)
+        return YoloxDetector(
+            checkpoint,
+            cast("YoloxConfig | None", config),
+            classes=classes,
+            keep_features=keep_features,
+        )
     from faimtrack.detectors.faster_rcnn.detector import FasterRcnnDetector
 
-    return FasterRcnnDetector(checkpoint, cast("FasterRcnnConfig | None", config), classes=classes)
+    return FasterRcnnDetector(
+        checkpoint,
+        cast("FasterRcnnConfig | None", config),
+        classes=classes,
+        keep_features=keep_features,
+    )
 
 
 def _published(checkpoint: Checkpoint) -> Checkpoint:

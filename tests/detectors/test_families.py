@@ -2,7 +2,13 @@ import pytest
 import torch
 
 from faimtrack.detectors.config import DetectorConfig
-from faimtrack.detectors.families import config_class_of, detector_file, family_of
+from faimtrack.detectors.families import (
+    can_regress,
+    config_class_of,
+    detector_file,
+    family_of,
+    kind_of_family,
+)
 from faimtrack.detectors.faster_rcnn.config import FasterRcnnConfig
 from faimtrack.detectors.faster_rcnn.network import build_faster_rcnn
 from faimtrack.detectors.loading import open_detector
@@ -10,6 +16,7 @@ from faimtrack.detectors.yolox.config import YoloxConfig, YoloxOnnxConfig
 from faimtrack.detectors.yolox.detector import YoloxDetector
 from faimtrack.detectors.yolox.network import Yolox
 from faimtrack.detectors.yolox.onnx import YoloxOnnxDetector
+from faimtrack.interfaces import BoxRegressor
 from faimtrack.weights import WeightsMetadata, add_weights, write_weights
 
 
@@ -128,3 +135,32 @@ def test_a_checkpoint_is_read_once(yolox_file, monkeypatch):
     monkeypatch.setattr(files, "load_pickle", lambda path: read.append(path) or whole(path))
     open_detector(yolox_file)
     assert read == [yolox_file]
+
+
+def test_only_a_faster_rcnn_can_regress(yolox_file, faster_rcnn_file, tmp_path):
+    assert can_regress(faster_rcnn_file)
+    assert can_regress("faster-rcnn-resnet50-fpn")
+    assert not can_regress(yolox_file)
+    assert not can_regress("yolox-s")
+    recorded = tmp_path / "det.txt"
+    recorded.touch()
+    assert not can_regress(recorded)
+    assert kind_of_family("recorded") is None
+
+
+def test_what_can_regress_is_a_box_regressor(yolox_file, faster_rcnn_file):
+    for path in (yolox_file, faster_rcnn_file):
+        detector = open_detector(path)
+        assert isinstance(detector, BoxRegressor) == can_regress(path)
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_features_are_kept_of_networks_in_torch(yolox_file, faster_rcnn_file, keeps):
+    for path in (yolox_file, faster_rcnn_file):
+        assert open_detector(path, keep_features=keeps).keep_features == keeps
+
+
+def test_a_model_that_gives_no_features_cannot_keep_them(write_model):
+    path = write_model([[0.0] * 6])
+    with pytest.raises(ValueError, match=r"keep_features: expected a network in torch, .*onnx"):
+        open_detector(path, keep_features=True)

@@ -23,7 +23,7 @@ from faimtrack.detectors.faster_rcnn.network import FasterRcnn
 from faimtrack.detectors.faster_rcnn.selection import select_detections
 from faimtrack.detectors.images import ImageSession, class_numbers, session_batch_size
 from faimtrack.detectors.mask_branch.faster_rcnn_branch import FasterRcnnMaskBranch
-from faimtrack.detectors.mask_branch.keeping import KeptBranch
+from faimtrack.detectors.mask_branch.keeping import KeptBranch, PlacedBoxes
 from faimtrack.detectors.running import BatchRunner, prepare
 from faimtrack.structures import Detections, Frame, SourceInfo
 from faimtrack.weights.files import Checkpoint, read_checkpoint
@@ -50,7 +50,9 @@ class FasterRcnnDetector:
         config: The parameters.
         network: As it runs: its batch norms are merged into its convolutions.
         sides: Short and long side in pixels that frames are scaled into.
-        keep_features: Whether detecting leaves in `Frame.features` what `regress` needs.
+        keep_features: Whether detecting leaves in `Frame.features` what `regress` and a
+            `FeatureEmbedder` need.
+        kept: What it keeps of a mask branch.
     """
 
     def __init__(
@@ -89,7 +91,7 @@ class FasterRcnnDetector:
             weights = read_checkpoint(weights)
         checkpoint = weights if isinstance(weights, Checkpoint) else None
         network = _network_of(weights, class_names or config.class_names)
-        self._kept = KeptBranch(checkpoint, network, config, mask_branch)
+        self.kept = KeptBranch(checkpoint, network, config, mask_branch)
         self.class_names = network.class_names
         kept = class_numbers(classes, self.class_names)
         self._kept_classes = np.arange(len(self.class_names)) if kept is None else kept
@@ -128,7 +130,7 @@ class FasterRcnnDetector:
             OSError: A frame's image cannot be read.
             MemoryError: The GPU's memory is too small for one frame.
         """
-        return self._run(frames, self._frames_a_call(None), self._kept.resolve(keep))
+        return self._run(frames, self._frames_a_call(None), self.kept.resolve(keep))
 
     def regress(
         self, frame: Frame, boxes: Boxes, class_ids: NDArray[np.int64] | None = None
@@ -166,6 +168,16 @@ class FasterRcnnDetector:
         with torch.inference_mode():
             return self.network.roi_features(encoding, [self._to_input(boxes, encoding)])
 
+    def look(self, frame: Frame, boxes: Boxes) -> tuple[Encoding, PlacedBoxes]:
+        """What a mask branch needs to describe given boxes; used and kept as in `regress`.
+
+        Args:
+            frame: The frame, with pixels.
+            boxes: `(N, 4)` corners in pixels of the frame.
+        """
+        encoding = self._encoding_of(frame)
+        return encoding, _place(boxes, encoding)
+
     def _frames_a_call(self, info: SourceInfo | None) -> int:
         wanted = self.config.batch_size
         if wanted is None and self.keep_features:
@@ -187,9 +199,8 @@ class FasterRcnnDetector:
         if self.keep_features:
             for row, frame in enumerate(frames):
                 frame.features = FrameFeatures(self, encoding.one(row))
-        # Images of one size are scaled alike.
-        boxes = [each.boxes / _pixels_of_image(encoding) for each in found]
-        return self._kept.add(keep, found, encoding, boxes, encoding.image_sizes)
+        placed = [_place(each.boxes, encoding, row) for row, each in enumerate(found)]
+        return self.kept.add(keep, found, encoding, placed)
 
     def _read(self, answer: BoxAnswer, encoding: Encoding, row: int) -> Detections:
         boxes, scores, columns = select_detections(
@@ -283,6 +294,14 @@ def _pixels_of_image(encoding: Encoding, row: int = 0) -> NDArray[np.float64]:
     """Pixels of an image to a pixel of the input, along ``x y x y``."""
     (height, width), (rows, columns) = encoding.image_sizes[row], encoding.input_sizes[row]
     return np.array([width / columns, height / rows] * 2)
+
+
+def _place(boxes: Boxes, encoding: Encoding, row: int = 0) -> PlacedBoxes:
+    return PlacedBoxes(
+        boxes / _pixels_of_image(encoding, row),
+        encoding.input_sizes[row],
+        encoding.image_sizes[row],
+    )
 
 
 def _to_frame(boxes: Boxes, encoding: Encoding, row: int = 0) -> Boxes:

@@ -42,6 +42,13 @@ class PyramidRoiPool(nn.Module):
             self.strides, output_size, sampling_ratio=self.sampling_ratio, aligned=self.aligned
         )
 
+    def of_level(self, number: int) -> PyramidRoiPool:
+        """A pool of the same size that cuts all boxes out of one level."""
+        return PyramidRoiPool(
+            self.strides[number : number + 1], self.output_size,
+            sampling_ratio=self.sampling_ratio, aligned=self.aligned,
+        )  # fmt: skip
+
     def forward(
         self,
         levels: Mapping[str, Tensor],
@@ -61,7 +68,7 @@ class PyramidRoiPool(nn.Module):
         maps = list(levels.values())[: len(self.strides)]
         images = [torch.full_like(each[:, :1], row) for row, each in enumerate(boxes)]
         rois = torch.cat([torch.cat(images), torch.cat(list(boxes))], dim=1)  # (P, 5)
-        level_of = self._levels_of(rois[:, 1:])
+        level_of = self.levels_of(rois[:, 1:])
         rows, pooled = [], []
         for number, (level, stride) in enumerate(zip(maps, self.strides, strict=True)):
             here = torch.where(level_of == number)[0]
@@ -74,8 +81,12 @@ class PyramidRoiPool(nn.Module):
             pooled.append(cut.to(level.dtype))
         return torch.cat(pooled)[torch.argsort(torch.cat(rows))]
 
-    def _levels_of(self, boxes: Tensor) -> Tensor:
-        """`(P,)` number of the level of each box."""
+    def levels_of(self, boxes: Tensor) -> Tensor:
+        """`(P,)` int64: which level each box is pooled from, by its size; 0 is the finest.
+
+        Args:
+            boxes: `(P, 4)` corners in pixels of the input.
+        """
         sides = ((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])).sqrt()
         ideal = math.log2(_CANONICAL_STRIDE) + torch.log2(sides / _CANONICAL_SIDE) + _EPSILON
         finest, coarsest = (int(math.log2(stride)) for stride in self._outer_strides)

@@ -10,3 +10,6 @@ SUFFIXES: dict[DetectionFormat, str] = {"mot": ".txt", "coco": ".json", "parquet
 
 MASK_FORMATS: tuple[DetectionFormat, ...] = ("coco", "parquet")
 """Those that have a place for masks."""
+
+EMBEDDING_FORMATS: tuple[DetectionFormat, ...] = ("parquet",)
+"""Those that have a place for embeddings."""

@@ -2,9 +2,11 @@
 
 Columns: `frame` (int64, from 1, rising), `x1`, `y1`, `x2`, `y2` (float64, pixels), `score`
 (float64) and `class_id` (int32); with masks also `mask_height` and `mask_width` of the frame in
-pixels (int32) and `mask_counts` (binary, COCO's compressed run lengths). The file's metadata hold
-what it contains (`FileContents`) and its provenance, both as JSON. In other people's files the
-numbers may be of other types, columns may be more, and `class_id` may be missing.
+pixels (int32) and `mask_counts` (binary, COCO's compressed run lengths), and with embeddings
+`embedding` (a list of as many float32 in each row). The file's metadata hold what it contains
+(`FileContents`) and its provenance, both as JSON, and which model and kind made the embeddings.
+In other people's files the numbers may be of other types, columns may be more, and `class_id` may
+be missing.
 """
 
 from __future__ import annotations
@@ -20,6 +22,12 @@ from numpy.typing import NDArray
 
 from faimtrack.atomic import PartialFile
 from faimtrack.detectors.files.contents import FileContents
+from faimtrack.detectors.files.parquet_embeddings import (
+    EMBEDDING_KEY,
+    embedding_array,
+    embedding_field,
+    read_embeddings,
+)
 from faimtrack.detectors.files.table import (
     DetectionTable,
     MaskColumn,
@@ -62,22 +70,40 @@ class ParquetEncoder:
 
     can_lack_its_end = False
 
-    def __init__(self, file: PartialFile, record: Provenance | None, *, with_masks: bool) -> None:
+    def __init__(
+        self,
+        file: PartialFile,
+        record: Provenance | None,
+        *,
+        with_masks: bool,
+        with_embeddings: bool = False,
+    ) -> None:
         self._file, self._record = file, record
-        self._with_masks = with_masks
+        self._with_masks, self._with_embeddings = with_masks, with_embeddings
         self._schema = pa.schema([*_SCHEMA, *_MASK_FIELDS]) if with_masks else _SCHEMA
+        self._embedding_name: str | None = None
         self._rows: list[tuple[int, Detections]] = []
         self._row_count = 0
+        self._writer: pq.ParquetWriter | None = None
 
     def begin(self) -> None:
-        """Write what comes before the first row group."""
+        """Write what comes before the first row group, if it is known how long embeddings are."""
+        if not self._with_embeddings:
+            self._open()
+
+    def _open(self) -> pq.ParquetWriter:
         self._writer = pq.ParquetWriter(
             self._file.stream, self._schema, compression="zstd", write_page_checksum=True
         )
+        return self._writer
 
     def add(self, frame: int, detections: Detections) -> None:
         """Take one frame's rows; they are written when there are enough for a row group."""
         if len(detections):
+            if detections.embeddings is not None and self._embedding_name is None:
+                self._embedding_name = detections.embedding_name
+                field = embedding_field(detections.embeddings.shape[1])
+                self._schema = self._schema.append(field)
             self._rows.append((frame, detections))
             self._row_count += len(detections)
         if self._row_count >= _ROWS_A_GROUP:
@@ -91,13 +117,16 @@ class ParquetEncoder:
         }
         if self._record is not None:
             metadata[_RECORD_KEY] = self._record.to_json().encode()
+        if self._embedding_name is not None:
+            metadata[EMBEDDING_KEY] = self._embedding_name.encode()
+        writer = self._writer or self._open()
         try:
             if self._rows:
                 self._flush()
-            self._writer.add_key_value_metadata(metadata)
-            self._writer.close()
+            writer.add_key_value_metadata(metadata)
+            writer.close()
         finally:
-            self._writer.is_open = False  # else it tries again when it is thrown away
+            writer.is_open = False  # else it tries again when it is thrown away
         self._file.stream.flush()
         seal_parquet(self._file.partial_path)
         self._file.keep()
@@ -119,8 +148,11 @@ class ParquetEncoder:
             masks = MaskColumn.from_masks([mask for each in found for mask in each.masks or ()])
             arrays += [pa.array(side, pa.int32()) for side in masks.sizes.T]
             arrays.append(pa.array(masks.counts, pa.binary()))
+        if self._embedding_name is not None:
+            arrays.append(embedding_array([each.embeddings for each in found]))
         self._rows, self._row_count = [], 0
-        self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
+        writer = self._writer or self._open()
+        writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
 
 
 def read_parquet(path: Path) -> DetectionTable:
@@ -136,6 +168,7 @@ def read_parquet(path: Path) -> DetectionTable:
             columns = _read_columns(path, file)
             masks = _read_masks(path, file)
             metadata = file.metadata.metadata or {}
+            embeddings, embedding_name = read_embeddings(path, file, metadata)
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{path}: expected a whole Parquet file: {_line(error)}") from error
     contents, record = _read_metadata(path, metadata)
@@ -154,6 +187,8 @@ def read_parquet(path: Path) -> DetectionTable:
         contents=contents,
         record=record,
         masks=None if masks is None else masks.select(order),
+        embeddings=None if embeddings is None else embeddings[order],
+        embedding_name=embedding_name,
     )
 
 

@@ -73,6 +73,8 @@ class DetectionTable:
         contents: What the file says of itself; None if it says nothing.
         record: How the file was made; None if nobody knows.
         masks: One a row; None if the file has none. Each is checked when it is asked for.
+        embeddings: `(R, D)` float32 as written; None if the file has none.
+        embedding_name: Which model and kind made the embeddings; None without any.
     """
 
     path: Path
@@ -84,6 +86,8 @@ class DetectionTable:
     contents: FileContents | None = None
     record: Provenance | None = None
     masks: MaskColumn | None = None
+    embeddings: NDArray[np.float32] | None = None
+    embedding_name: str | None = None
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -107,7 +111,13 @@ class DetectionTable:
             except ValueError as error:
                 raise ValueError(f"{self.path}, frame {frame}: {error}") from None
         return Detections(
-            self.boxes[rows], self.scores[rows], self.class_ids[rows], class_names, masks=masks
+            self.boxes[rows],
+            self.scores[rows],
+            self.class_ids[rows],
+            class_names,
+            None if self.embeddings is None else self.embeddings[rows],
+            self.embedding_name,
+            masks,
         )
 
 

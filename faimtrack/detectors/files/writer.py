@@ -13,7 +13,7 @@ import numpy as np
 
 from faimtrack.atomic import PartialFile, name_error
 from faimtrack.detectors.files.contents import FileContents, add_frame
-from faimtrack.detectors.files.formats import MASK_FORMATS, DetectionFormat
+from faimtrack.detectors.files.formats import EMBEDDING_FORMATS, MASK_FORMATS, DetectionFormat
 from faimtrack.provenance import Provenance
 from faimtrack.structures import Detections, SourceInfo
 
@@ -64,6 +64,7 @@ class DetectionFile:
         record: Provenance | None = None,
         keep_partial: bool = True,
         with_masks: bool = False,
+        with_embeddings: bool = False,
     ) -> None:
         """Write to `path`.
 
@@ -76,21 +77,27 @@ class DetectionFile:
             record: How the detections are made; goes into formats that have a place for it.
             keep_partial: Whether anything stays after an error.
             with_masks: Whether masks are written; without, those that come are left out.
+            with_embeddings: Whether embeddings are written; likewise.
 
         Raises:
-            ValueError: The format has no place for masks.
+            ValueError: The format has no place for masks or embeddings.
         """
-        if with_masks and format not in MASK_FORMATS:
-            raise ValueError(
-                f"{path}: expected {' or '.join(MASK_FORMATS)} for detections with masks, got "
-                f"{format}, which has no place for them"
-            )
+        for is_wanted, what, formats in (
+            (with_masks, "masks", MASK_FORMATS),
+            (with_embeddings, "embeddings", EMBEDDING_FORMATS),
+        ):
+            if is_wanted and format not in formats:
+                raise ValueError(
+                    f"{path}: expected {' or '.join(formats)} for detections with {what}, got "
+                    f"{format}, which has no place for them"
+                )
         self._file = PartialFile(path)
         self.path, self.partial_path = self._file.path, self._file.partial_path
         self.first_frame = self.last_frame = 0
         self._class_names, self._info = tuple(class_names), info
         self._frames: list[tuple[int, int]] = []
-        self._with_masks = with_masks
+        self._with_masks, self._with_embeddings = with_masks, with_embeddings
+        self._embedding: tuple[str | None, int] | None = None  # name and dimension of the first
         self._encoder = self._make_encoder(format, record)
         self._keep_partial = keep_partial
         self._is_readable = self._encoder.can_lack_its_end
@@ -107,7 +114,12 @@ class DetectionFile:
             return CocoEncoder(self._file, self._class_names, self._info)
         from faimtrack.detectors.files.parquet import ParquetEncoder
 
-        return ParquetEncoder(self._file, record, with_masks=self._with_masks)
+        return ParquetEncoder(
+            self._file,
+            record,
+            with_masks=self._with_masks,
+            with_embeddings=self._with_embeddings,
+        )
 
     @property
     def contents(self) -> FileContents:
@@ -133,15 +145,15 @@ class DetectionFile:
             detections: What was found there.
 
         Raises:
-            ValueError: The frame does not come after the last one, or masks are to be written and
-                it has none.
+            ValueError: The frame does not come after the last one, masks or embeddings are to be
+                written and it has none, or its embeddings are not of the kind of those before.
             OSError: The file cannot be written.
         """
         if frame <= self.last_frame:
             raise ValueError(f"{self.path}: expected a frame after {self.last_frame}, got {frame}")
         if len(self._class_names) == 1 and detections.class_ids.any():
             detections = replace(detections, class_ids=np.zeros(len(detections), np.int64))
-        detections = self._masked(frame, detections)
+        detections = self._embedded(frame, self._masked(frame, detections))
         with self._named():
             self._encoder.add(frame, detections)
         add_frame(self._frames, frame)
@@ -154,6 +166,27 @@ class DetectionFile:
             return detections if detections.masks is None else replace(detections, masks=None)
         if detections.masks is None and len(detections):
             raise ValueError(f"{self.path}: expected masks with frame {frame}, got none")
+        return detections
+
+    def _embedded(self, frame: int, detections: Detections) -> Detections:
+        """The detections with embeddings or without them, as they are to be written."""
+        vectors, name = detections.embeddings, detections.embedding_name
+        if not self._with_embeddings:
+            if vectors is None:
+                return detections
+            return replace(detections, embeddings=None, embedding_name=None)
+        if not len(detections):
+            return detections
+        if vectors is None or not vectors.shape[1]:
+            raise ValueError(f"{self.path}: expected embeddings with frame {frame}, got none")
+        if self._embedding is None:
+            self._embedding = name, vectors.shape[1]
+        if self._embedding != (name, vectors.shape[1]):
+            first_name, length = self._embedding
+            raise ValueError(
+                f"{self.path}: expected embeddings {first_name} of {length} numbers, as in the "
+                f"frames before, got {name} of {vectors.shape[1]} in frame {frame}"
+            )
         return detections
 
     def __exit__(

@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from faimtrack.detectors.faster_rcnn.answers import Targets
 from faimtrack.detectors.faster_rcnn.roi_pool import PyramidRoiPool
@@ -25,6 +26,7 @@ from faimtrack.detectors.mask_branch.losses import (
     mask_losses,
     mask_pairs,
 )
+from faimtrack.detectors.mask_branch.pasting import THRESHOLD as MASK_THRESHOLD
 from faimtrack.detectors.mask_branch.positives import Positives
 from faimtrack.detectors.yolox.losses import YoloxTargets
 
@@ -113,11 +115,63 @@ class MaskBranch(nn.Module, ABC, Generic[Features]):
             `(P, C)` float32 for each image.
         """
         with torch.no_grad():
-            maps = self.maps(features)
-            vectors = [
-                self.pooled_from(maps, some).float().mean(dim=(2, 3)) for some in _in_turns(boxes)
-            ]
+            return [each[:, 0] for each in self.vectors_from(self.maps(features), boxes)]
+
+    def mask_features(
+        self, features: Features, boxes: Sequence[Tensor], class_ids: Sequence[Tensor]
+    ) -> list[Tensor]:
+        """One vector a box: its instance features' mean in its predicted mask; without gradient.
+
+        A cell counts by how probably it is the object. Where the mask is empty, which is to say
+        no cell reaches `MASK_THRESHOLD`, it is the mean over the box.
+
+        Args:
+            features: What the detector computed for a batch.
+            boxes: `(P, 4)` corners ``x1 y1 x2 y2`` in pixels of the input for each image.
+            class_ids: `(P,)` int64 for each image: of which class to predict the mask.
+
+        Returns:
+            `(P, C)` float32 for each image.
+        """
+        with torch.no_grad():
+            vectors = self.vectors_from(self.maps(features), boxes, class_ids)
+        return [each[:, 0] for each in vectors]
+
+    def vectors_from(
+        self,
+        maps: Mapping[str, Tensor],
+        boxes: Sequence[Tensor],
+        class_ids: Sequence[Tensor] | None = None,
+        stripes: int = 1,
+    ) -> list[Tensor]:
+        """As `mask_features`, or without `class_ids` as `instance_features`, of what `maps` gave.
+
+        Returns:
+            `(P, stripes, C)` float32 for each image, from the top of a box to its bottom.
+        """
+        ids = None if class_ids is None else torch.cat(list(class_ids)).split(_BOXES_AT_ONCE)
+        vectors = []
+        for turn, some in enumerate(_in_turns(boxes)):
+            pooled = self.pooled_from(maps, some)
+            masks = None if ids is None else self.mask_head(pooled, ids[turn]).float().sigmoid()
+            vectors.append(mean_of_stripes(pooled.float(), masks, stripes))
         return list(torch.cat(vectors).split([len(each) for each in boxes]))
+
+    @abstractmethod
+    def cells_of_level(
+        self, maps: Mapping[str, Tensor], number: int, image: int, size: tuple[int, int]
+    ) -> Tensor:
+        """Instance features from all over one image, to know what is usual there.
+
+        Args:
+            maps: What `maps` gave.
+            number: Of the pool's level.
+            image: Of the batch.
+            size: Height and width in pixels of what the image fills of the input.
+
+        Returns:
+            `(K, C)` as fine as the level, with K of 1 or more.
+        """
 
     def _loss(
         self,
@@ -161,6 +215,31 @@ class MaskBranch(nn.Module, ABC, Generic[Features]):
             return mask_pairs(
                 logits, positives, masks, [each.boxes for each in targets], class_ids, self.config
             )
+
+
+def mean_of_stripes(pooled: Tensor, masks: Tensor | None, stripes: int) -> Tensor:
+    """Means of pooled features; in masks each cell is weighed by how probably it is the object.
+
+    Args:
+        pooled: `(P, C, S, S)`.
+        masks: `(P, M, M)` probabilities over the same boxes, M not below S; None: all cells count
+            alike, as they do in a stripe where no cell reaches `MASK_THRESHOLD`.
+        stripes: Into how many of nearly the same height a box is cut, S at most.
+
+    Returns:
+        `(P, stripes, C)`.
+    """
+    weights = torch.ones_like(pooled[:, :1])
+    if masks is not None:
+        weights = functional.adaptive_avg_pool2d(masks[:, None], pooled.shape[-1])
+    means = []
+    for cells, share in zip(
+        pooled.tensor_split(stripes, dim=2), weights.tensor_split(stripes, dim=2), strict=True
+    ):
+        is_empty = (share < MASK_THRESHOLD).flatten(1).all(dim=1)[:, None, None, None]
+        counted = torch.where(is_empty, torch.ones_like(share), share)
+        means.append((cells * counted).sum(dim=(2, 3)) / counted.sum(dim=(2, 3)))
+    return torch.stack(means, dim=1)
 
 
 def _in_turns(boxes: Sequence[Tensor]) -> Iterator[list[Tensor]]:

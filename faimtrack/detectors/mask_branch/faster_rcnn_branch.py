@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+import torch
 from torch import Tensor
 
 from faimtrack.detectors.faster_rcnn.answers import Encoding, Targets, TrainingAnswer
@@ -16,6 +17,9 @@ from faimtrack.detectors.mask_branch.extraction import InstanceFeatureExtraction
 from faimtrack.detectors.mask_branch.instances import InstanceMasks
 from faimtrack.detectors.mask_branch.losses import MaskLoss
 from faimtrack.detectors.mask_branch.positives import faster_rcnn_positives
+
+_BOXES_ACROSS = 4  # and down: what is usual in an image is learnt from that many boxes
+_SIDE_CELLS = 20  # boxes of 14 to 28 cells of a level are pooled from it
 
 
 class FasterRcnnMaskBranch(MaskBranch[Encoding]):
@@ -54,6 +58,16 @@ class FasterRcnnMaskBranch(MaskBranch[Encoding]):
         pooled: Tensor = self.extraction([self.pool(maps, boxes)])[0]
         return pooled
 
+    def cells_of_level(
+        self, maps: Mapping[str, Tensor], number: int, image: int, size: tuple[int, int]
+    ) -> Tensor:
+        """See `MaskBranch`: of boxes spread over the image, of a size that suits the level."""
+        level = list(maps.values())[number]
+        boxes = _spread_boxes(size, _SIDE_CELLS * self.pool.strides[number]).to(level.device)
+        pooled = self.pool.of_level(number)({"": level[image : image + 1]}, [boxes])
+        cells: Tensor = self.extraction([pooled])[0]
+        return cells.transpose(0, 1).flatten(1).T
+
     def loss(
         self,
         answer: TrainingAnswer,
@@ -76,3 +90,14 @@ class FasterRcnnMaskBranch(MaskBranch[Encoding]):
         require_masks(targets, masks)
         positives = faster_rcnn_positives(answer, targets, masks, self.config.max_positives)
         return self._loss(answer.encoding, positives, targets, masks, divide_by)
+
+
+def _spread_boxes(size: tuple[int, int], side: float) -> Tensor:
+    """`(K, 4)` float32 squares of a side in pixels around a grid of points, cut to an image."""
+    height, width = size
+    steps = (torch.arange(_BOXES_ACROSS) + 0.5) / _BOXES_ACROSS
+    y, x = torch.meshgrid(steps * height, steps * width, indexing="ij")
+    centres = torch.stack([x, y, x, y], dim=-1).reshape(-1, 4)
+    limits = torch.tensor([width, height, width, height])
+    half = torch.tensor([-side, -side, side, side]) / 2
+    return (centres + half).clamp(min=0).minimum(limits)

@@ -45,6 +45,15 @@ class YoloxMaskBranch(MaskBranch[YoloxOutput]):
         pooled: Tensor = self.pool(maps, boxes)
         return pooled
 
+    def cells_of_level(
+        self, maps: Mapping[str, Tensor], number: int, image: int, size: tuple[int, int]
+    ) -> Tensor:
+        """See `MaskBranch`: all cells of the level, but those of the margins."""
+        stride = self.pool.strides[number]
+        rows, columns = (max(side // stride, 1) for side in size)
+        cells = list(maps.values())[number][image, :, :rows, :columns]
+        return cells.flatten(1).T
+
     def loss(
         self,
         output: YoloxOutput,

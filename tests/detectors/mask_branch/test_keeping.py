@@ -81,7 +81,7 @@ def bare(found):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("keep", ["none", "instance_features", "masks"])
+@pytest.mark.parametrize("keep", ["none", "instance_features", "mask_features", "masks"])
 def test_boxes_are_those_of_the_plain_twin_bit_for_bit(opened, kind, keep):
     frames = random_frames()
     plain = opened(kind, "plain").detect(frames)
@@ -93,10 +93,10 @@ def test_boxes_are_those_of_the_plain_twin_bit_for_bit(opened, kind, keep):
 def test_with_none_no_weight_of_the_branch_is_in_memory(opened, kind):
     detector = opened(kind, "masks")
     plain = opened(kind, "plain")
-    assert detector._kept._branch is None
+    assert detector.kept._branch is None
     assert detector.network.state_dict().keys() == plain.network.state_dict().keys()
     with_vectors = opened(kind, "masks", keep="instance_features")
-    assert not list(with_vectors._kept._branch.mask_head.parameters())
+    assert not list(with_vectors.kept._branch.mask_head.parameters())
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -137,7 +137,7 @@ def test_instance_features_are_vectors_that_say_whose_they_are(opened, kind):
     width = found[0].embeddings.shape[1]
     assert [each.embeddings.shape for each in found] == [(len(each), width) for each in found]
     assert {each.embedding_name for each in found} == {found[0].embedding_name}
-    assert re.fullmatch(r"[0-9a-f]{16}-instance-features", found[0].embedding_name)
+    assert re.fullmatch(r"[0-9a-f]{16}-instance-features-whitened", found[0].embedding_name)
     assert found[0].embeddings.std(axis=0).max() > 0
 
 
@@ -179,7 +179,9 @@ def test_a_call_may_ask_for_less_but_not_for_what_was_not_kept(opened, kind):
     assert with_masks.detect(frames, keep="masks") == with_masks.detect(frames)
     with pytest.raises(ValueError, match="keep: expected none or what the detector was made to"):
         without.detect(frames, keep="masks")
-    with pytest.raises(ValueError, match="keep: expected none, instance_features, masks, got"):
+    with pytest.raises(
+        ValueError, match="keep: expected none, instance_features, mask_features, masks, got"
+    ):
         with_masks.detect(frames, keep="mask")
 
 
@@ -250,5 +252,5 @@ def test_a_model_in_onnx_has_no_branch_and_says_so(twin_weights, tmp_path):
 
 
 def test_an_unknown_word_is_refused_before_anything_is_loaded():
-    with pytest.raises(ValueError, match="keep: expected none or instance_features or masks"):
+    with pytest.raises(ValueError, match="keep: expected none or instance_features or mask_f"):
         YoloxConfig(keep="mask")
