@@ -1,0 +1,1 @@
+"""How people look, as vectors: networks that embed boxes, and crops for them."""
