@@ -60,6 +60,35 @@ class AppearanceMemory:
             similarity[known] = self._vectors[places[known]] @ vectors.T
         return similarity
 
+    def pair_similarity(
+        self,
+        ids: NDArray[np.int64],
+        embeddings: ArrayLike,
+        rows: NDArray[np.int64],
+        columns: NDArray[np.int64],
+    ) -> NDArray[np.float64]:
+        """Cosine between tracks and detections, for some pairs only.
+
+        In a crowd few of all pairs are near enough to be asked for, and vectors are long.
+
+        Args:
+            ids: `(N,)` of tracks.
+            embeddings: `(M, D)` of detections, of any length.
+            rows: `(K,)` the pairs' tracks.
+            columns: `(K,)` the pairs' detections.
+
+        Returns:
+            `(K,)` in [-1, 1]; NaN where either side is unknown.
+        """
+        similarity = np.full(len(rows), np.nan)
+        known, places = self._find(ids)
+        vectors = unit_vectors(embeddings)
+        seen: NDArray[np.bool_] = np.any(vectors != 0.0, axis=1)
+        sure = known[rows] & seen[columns]
+        looks = self._vectors.take(places[rows[sure]], axis=0)
+        similarity[sure] = np.einsum("kd,kd->k", looks, vectors.take(columns[sure], axis=0))
+        return similarity
+
     def remember(
         self, ids: NDArray[np.int64], embeddings: ArrayLike, keep: float | NDArray[np.float64]
     ) -> None:
@@ -84,6 +113,9 @@ class AppearanceMemory:
             order = np.argsort(joined)
             self._ids = joined[order]
             self._vectors = np.concatenate([self._vectors, vectors[new]])[order]
+
+    def __len__(self) -> int:
+        return len(self._ids)
 
     def keep_only(self, ids: NDArray[np.int64]) -> None:
         """Forget all tracks but these."""

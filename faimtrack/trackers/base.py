@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from faimtrack.boxes import box_areas, clip_boxes
 from faimtrack.config import PresetConfig
-from faimtrack.structures import Detections, Frame, Tracks
+from faimtrack.structures import AffineTransform, Detections, Frame, Tracks
+from faimtrack.trackers.appearance import AppearanceMemory
 from faimtrack.trackers.clock import Clock
 from faimtrack.trackers.config import RowTrackerConfig
 
@@ -77,6 +78,36 @@ class Tracker(Protocol):
         ...
 
 
+# Beyond this no two frames show the same scene, and a few such steps leave the range of numbers.
+_LARGEST_STRETCH, _LONGEST_SHIFT_PX, _SMALLEST_DETERMINANT = 1e3, 1e9, 1e-6
+
+
+def camera_motion_of(frame: Frame | None) -> AffineTransform | None:
+    """The camera motion of a frame, seen to be one; None if nobody knows it.
+
+    Raises:
+        ValueError: It is no `(2, 3)` of finite numbers, flattens the picture or bursts it.
+    """
+    if frame is None or frame.camera_motion is None:
+        return None
+    transform: AffineTransform = np.asarray(frame.camera_motion, dtype=np.float64)
+    where = f"camera_motion of frame {frame.index}"
+    if transform.shape != (2, 3):
+        raise ValueError(f"{where}: expected shape (2, 3), got {transform.shape}")
+    (a, b, x), (c, d, y) = transform.tolist()
+    if not (
+        np.isfinite(transform).all()
+        and max(map(abs, (a, b, c, d))) <= _LARGEST_STRETCH
+        and max(abs(x), abs(y)) <= _LONGEST_SHIFT_PX
+        and abs(a * d - b * c) >= _SMALLEST_DETERMINANT
+    ):
+        raise ValueError(
+            f"{where}: expected finite numbers that turn, scale and shift, got "
+            f"{transform.tolist()}"
+        )
+    return transform
+
+
 def joined(*rows: Rows) -> Rows:
     """Structured arrays of one type, one after the other.
 
@@ -98,7 +129,7 @@ class Candidates:
         indices: `(N,)` rows in the frame's detections.
     """
 
-    __slots__ = ("boxes", "class_ids", "indices", "scores")
+    __slots__ = ("_looks", "boxes", "class_ids", "indices", "scores")
 
     def __init__(
         self,
@@ -106,8 +137,11 @@ class Candidates:
         scores: NDArray[np.float64],
         class_ids: NDArray[np.int64],
         indices: NDArray[np.int64],
+        looks: NDArray[np.float32] | None = None,
     ) -> None:
+        """Name them; `looks` are the embeddings of **all** detections of the frame."""
         self.boxes, self.scores, self.class_ids, self.indices = boxes, scores, class_ids, indices
+        self._looks = looks
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -120,7 +154,20 @@ class Candidates:
             self.scores.take(rows),
             self.class_ids.take(rows),
             self.indices.take(rows),
+            self._looks,
         )
+
+    @property
+    def embeddings(self) -> NDArray[np.float32] | None:
+        """`(N, D)` as the detections have them, or None where nobody looks.
+
+        They are gathered when asked for: long vectors are not copied at each selection of rows.
+        """
+        return None if self._looks is None else self._looks.take(self.indices, axis=0)
+
+    def unseen(self) -> Candidates:
+        """The same without embeddings."""
+        return Candidates(self.boxes, self.scores, self.class_ids, self.indices)
 
     @classmethod
     def of(cls, detections: Detections, frame: Frame | None, *, clip: bool) -> Candidates:
@@ -140,14 +187,18 @@ class Candidates:
                 raise ValueError("clip_boxes: expected frames of a known size, got none")
             boxes = clip_boxes(boxes, *frame.size)
         candidates = cls(
-            boxes, detections.scores, detections.class_ids, np.arange(len(boxes), dtype=np.int64)
+            boxes,
+            detections.scores,
+            detections.class_ids,
+            np.arange(len(boxes), dtype=np.int64),
+            detections.embeddings,
         )
         solid = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
         return candidates if solid.all() else candidates[solid]
 
 
 class RowTracker:
-    """What trackers over structured rows share: ids, clock, output filter and state.
+    """What trackers over structured rows share: ids, clock, looks, output filter and state.
 
     A subclass names its row fields and its lists of rows (attributes), and says how it updates.
     """
@@ -170,12 +221,18 @@ class RowTracker:
                 f"config: expected {self.config_class.__name__}, got {type(config).__name__}"
             )
         self._clock = Clock(frame_rate)
+        self._appearance = AppearanceMemory()
         self.reset()
 
     @property
     def frame_rate(self) -> float:
         """Nominal frames per second."""
         return self._clock.frame_rate
+
+    @property
+    def appearance_threshold(self) -> float | None:
+        """The lowest score of a detection whose embedding is looked at; None: none is."""
+        return None
 
     @property
     def _buffer_frames(self) -> float:
@@ -189,9 +246,37 @@ class RowTracker:
     def reset(self) -> None:
         """Forget everything, as before a new sequence; ids start again from 1."""
         self._clock.reset()
+        self._appearance.reset()
         self._last_id = 0
         for each in self.row_lists:
             setattr(self, each, np.zeros(0, self.row_type))
+
+    def _candidates(self, detections: Detections, frame: Frame | None) -> Candidates:
+        """The detections that the tracker works with, with embeddings if it looks at them.
+
+        Raises:
+            ValueError: The embeddings are of another kind than those before, or boxes are to be
+                clipped and the image's size is unknown.
+        """
+        candidates = Candidates.of(detections, frame, clip=self.config.clip_boxes)
+        if detections.embeddings is None:
+            return candidates
+        if self.appearance_threshold is None or not len(detections):
+            return candidates.unseen()
+        self._appearance.expect(detections.embedding_name, detections.embeddings.shape[1])
+        return candidates
+
+    def _remember(self, ids: NDArray[np.int64], taken: Candidates) -> None:
+        """Blend what detections look like into what their tracks did."""
+        embeddings = taken.embeddings
+        if embeddings is not None and len(ids):
+            self._appearance.remember(ids, embeddings, self.config.appearance_keep)
+
+    def _forget_dead(self) -> None:
+        """Let go of the looks of tracks that are no more."""
+        if self._appearance.name is not None:
+            alive = [getattr(self, each)["id"] for each in self.row_lists]
+            self._appearance.keep_only(np.concatenate(alive))
 
     def _new_rows(self, candidates: Candidates) -> Rows:
         """Rows for new tracks, with the next ids; motion and counts are the caller's."""
@@ -237,6 +322,7 @@ class RowTracker:
             "config": json.dumps(asdict(self.config)),
             "last_id": self._last_id,
             **self._clock.state(),
+            **self._appearance.state(),
         }
         for each in self.row_lists:
             rows = getattr(self, each)
@@ -260,6 +346,8 @@ class RowTracker:
         try:
             tracker = cls(cls.config_class(**json.loads(state["config"])))
             tracker._clock.restore(dict(state))
+            if "appearance.name" in state:  # older states have none
+                tracker._appearance.restore(state)
             tracker._last_id = int(state["last_id"])
             for each in cls.row_lists:
                 name = each.lstrip("_")

@@ -15,12 +15,20 @@ from faimtrack.boxes import overlapping_pairs
 from faimtrack.config import parameter
 from faimtrack.structures import Detections, Frame, Tracks
 from faimtrack.trackers.assignment import NO_PAIRS, Pairs, assign_pairs, left_over
-from faimtrack.trackers.base import TRACK_FIELDS, Candidates, Rows, RowTracker, joined
+from faimtrack.trackers.base import (
+    TRACK_FIELDS,
+    Candidates,
+    Rows,
+    RowTracker,
+    camera_motion_of,
+    joined,
+)
 from faimtrack.trackers.config import RowTrackerConfig
-from faimtrack.trackers.motion import STATE_FIELDS, XYAH
+from faimtrack.trackers.motion import STATE_FIELDS, XYAH, RowMotion
 
 _REFERENCE: dict[str, Any] = {
     "published_quirks": True,
+    "use_appearance": False,
     "class_matching": "agnostic",
     "minimum_area": 100.0,
     "maximum_aspect": 1.6,
@@ -62,6 +70,14 @@ class ByteTrackConfig(RowTrackerConfig):
     fuse_score: bool = parameter(
         True, "Multiply the IoU with a strong detection by its score (off for MOT20)."
     )
+    proximity_threshold: float = parameter(
+        0.5, "Looks count only where track and detection are at most so far apart.",
+        unit="1 − IoU", low=0, high=1,
+    )  # fmt: skip
+    appearance_match_threshold: float = parameter(
+        0.25, "Looks count only where they are at most so different.",
+        unit="(1 − cosine) / 2", low=0, high=1,
+    )  # fmt: skip
     _presets: ClassVar[dict[str, dict[str, Any]]] = {
         "default": {},
         "mot20": {"fuse_score": False, "clip_boxes": True},
@@ -70,38 +86,56 @@ class ByteTrackConfig(RowTrackerConfig):
     }
 
 
+TWO_ROUND_FIELDS: list[tuple[str, str]] = [
+    ("confirmed", "?"),  # matched at least once since it began
+    ("expired", "?"),  # was given up once: the published code never forgets that
+    ("first", "f8"),  # clock of the first detection
+    ("last", "f8"),  # clock of the last detection
+]
+"""What ByteTrack and its kin keep of each track's life."""
+
+
 class ByteTrack(RowTracker):
-    """Tracks by two rounds of IoU matching: strong detections first, weak ones for who is left."""
+    """Tracks by two rounds of IoU matching: strong detections first, weak ones for who is left.
+
+    Where strong detections carry embeddings, near ones that look like a track cost as little as
+    they look like it; and where the camera's motion is known, tracks move along. Both are
+    BoT-SORT's and not in ByteTrack's paper.
+    """
 
     name = "bytetrack"
     config: ByteTrackConfig
     config_class = ByteTrackConfig
-    row_type = np.dtype(
-        [
-            *TRACK_FIELDS,
-            ("confirmed", "?"),  # matched at least once since it began
-            ("expired", "?"),  # was given up once: the published code never forgets that
-            ("first", "f8"),  # clock of the first detection
-            ("last", "f8"),  # clock of the last detection
-            *STATE_FIELDS,
-        ]
-    )
+    row_type = np.dtype([*TRACK_FIELDS, *TWO_ROUND_FIELDS, *STATE_FIELDS])
     row_lists = ("_tracked", "_lost")
     _tracked: Rows
     _lost: Rows
+
+    @property
+    def _motion(self) -> RowMotion:
+        """How boxes move."""
+        return XYAH
+
+    @property
+    def appearance_threshold(self) -> float | None:
+        """The lowest score of a detection whose embedding is looked at; None: none is."""
+        return self.config.track_threshold if self.config.use_appearance else None
 
     def update(self, detections: Detections, frame: Frame | None = None) -> Tracks:
         """Take the detections of the next frame and answer with its tracks.
 
         Args:
             detections: Weak ones too: they are what the second round is for.
-            frame: Index, time and size of the frame; None means the frame after the last one.
+            frame: Index, time, size and camera motion of the frame; None means the frame after
+                the last one.
 
         Raises:
-            ValueError: The frame does not come after the last one.
+            ValueError: The frame does not come after the last one, its camera motion is none, or
+                the embeddings are of another kind than those before.
         """
         config = self.config
-        candidates = Candidates.of(detections, frame, clip=config.clip_boxes)
+        camera_motion = camera_motion_of(frame)
+        candidates = self._candidates(detections, frame)
         steps = self._clock.advance(frame, one_step=config.published_quirks)
         strong, weak = self._split(candidates)
 
@@ -109,6 +143,9 @@ class ByteTrack(RowTracker):
         confirmed, newborn = self._tracked[is_confirmed], self._tracked[~is_confirmed]
         pool = joined(confirmed, self._lost)
         self._predict(pool, len(confirmed), newborn, steps)
+        if camera_motion is not None:
+            self._motion.warp(pool, camera_motion)
+            self._motion.warp(newborn, camera_motion)
 
         # First round: everyone known against the strong detections.
         rows, columns = self._match(
@@ -139,24 +176,30 @@ class ByteTrack(RowTracker):
         waiting = left_over(len(self._lost), found - len(confirmed)) + len(confirmed)
         self._lost = self._expire(joined(pool.take(waiting), pool.take(missed)))
         self._drop_duplicates()
+        self._forget_dead()
 
-        shown = self._tracked[self._tracked["confirmed"]]
-        return self._answer(shown, XYAH.boxes(shown))
+        shown = self._shown()
+        return self._answer(shown, self._motion.boxes(shown))
+
+    def _shown(self) -> Rows:
+        """The tracks that are part of the answer."""
+        confirmed: Rows = self._tracked[self._tracked["confirmed"]]
+        return confirmed
 
     def _split(self, candidates: Candidates) -> tuple[Candidates, Candidates]:
-        """Strong and weak detections."""
+        """Strong and weak detections; what weak ones look like is not trusted."""
         scores, threshold = candidates.scores, self.config.track_threshold
         weak = (scores > self.config.low_threshold) & (scores < threshold)
         # In the authors' code a score equal to the threshold belongs to neither side.
         strong = scores > threshold if self.config.published_quirks else scores >= threshold
-        return candidates[strong], candidates[weak]
+        return candidates[strong], candidates[weak].unseen()
 
     def _predict(self, pool: Rows, tracked_count: int, newborn: Rows, steps: float) -> None:
         """Move the tracks on; those lost (from `tracked_count` on) neither grow nor shrink."""
-        pool["mean"][tracked_count:, 1, 3] = 0.0
-        XYAH.predict(pool, steps)
+        self._motion.stop_growing(pool[tracked_count:])
+        self._motion.predict(pool, steps)
         if not self.config.published_quirks:
-            XYAH.predict(newborn, steps)
+            self._motion.predict(newborn, steps)
 
     def _match(
         self, tracks: Rows, candidates: Candidates, limit: float, *, fuse_score: bool = False
@@ -164,15 +207,39 @@ class ByteTrack(RowTracker):
         """Pairs of tracks and detections of least total cost."""
         if not len(tracks) or not len(candidates):
             return NO_PAIRS
-        rows, columns, similarity = self._overlaps(XYAH.boxes(tracks), candidates.boxes)
+        rows, columns, similarity = self._overlaps(self._motion.boxes(tracks), candidates.boxes)
         if self.config.class_matching == "strict":
             same = tracks["class_id"][rows] == candidates.class_ids[columns]
             rows, columns, similarity = rows[same], columns[same], similarity[same]
+        shape = (len(tracks), len(candidates))
+        looks = self._looks(tracks, candidates, (rows, columns), similarity)
         if fuse_score:
             similarity *= candidates.scores.take(columns)
-        shape = (len(tracks), len(candidates))
         cost = np.subtract(1.0, similarity, out=similarity)
+        if looks is not None:
+            np.minimum(cost, looks, out=cost)
         return assign_pairs(rows, columns, cost, shape, limit, solver=self.config.solver)
+
+    def _looks(
+        self, tracks: Rows, candidates: Candidates, pairs: Pairs, overlaps: NDArray[np.float64]
+    ) -> NDArray[np.float64] | None:
+        """What pairs cost by their looks: half the cosine distance, if near and alike, or else 1.
+
+        None where nobody looks. Aharon et al. 2022, equations 12 and 13.
+        """
+        embeddings = candidates.embeddings
+        if embeddings is None or not len(self._appearance):
+            return None
+        rows, columns = pairs
+        near = np.flatnonzero(1.0 - overlaps <= self.config.proximity_threshold)
+        cosine = self._appearance.pair_similarity(
+            tracks["id"], embeddings, rows[near], columns[near]
+        )
+        distance = np.maximum(0.0, 1.0 - cosine) / 2.0
+        alike = distance <= self.config.appearance_match_threshold  # not so if one is unknown
+        cost = np.ones(len(rows))
+        cost[near[alike]] = distance[alike]
+        return cost
 
     def _overlaps(
         self, first: NDArray[np.float64], second: NDArray[np.float64]
@@ -183,8 +250,9 @@ class ByteTrack(RowTracker):
         """Give each of some tracks its detection."""
         if not len(rows):
             return
-        XYAH.update(tracks, rows, XYAH.measure(taken.boxes))
+        self._motion.update(tracks, rows, self._motion.measure(taken.boxes))
         self._note(tracks, rows, taken)
+        self._remember(tracks["id"][rows], taken)
         tracks["last"][rows] = self._clock.now
         tracks["confirmed"][rows] = True
 
@@ -192,7 +260,8 @@ class ByteTrack(RowTracker):
         """New tracks; those of the first frame are believed at once."""
         candidates = candidates[candidates.scores >= self.config.new_track_threshold]
         begun = self._new_rows(candidates)
-        XYAH.start(begun, candidates.boxes)
+        self._motion.start(begun, candidates.boxes)
+        self._remember(begun["id"], candidates)
         begun["first"] = begun["last"] = self._clock.now
         begun["confirmed"] = self._clock.updates == 1
         return begun
@@ -212,7 +281,9 @@ class ByteTrack(RowTracker):
         tracked, lost = self._tracked, self._lost
         if not len(tracked) or not len(lost):
             return
-        rows, columns, overlaps = self._overlaps(XYAH.boxes(tracked), XYAH.boxes(lost))
+        rows, columns, overlaps = self._overlaps(
+            self._motion.boxes(tracked), self._motion.boxes(lost)
+        )
         near = 1.0 - overlaps < self.config.duplicate_threshold
         if not near.any():
             return

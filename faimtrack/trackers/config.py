@@ -29,6 +29,13 @@ class RowTrackerConfig(PresetConfig):
     maximum_aspect: float | None = parameter(
         None, "Tracks with boxes wider than this are not shown.", unit="width/height", low=0
     )
+    use_appearance: bool = parameter(
+        True, "Whether the embeddings of detections count, where there are any."
+    )
+    appearance_keep: float = parameter(
+        0.9, "What part of a track's remembered look stays at a match (the rest is the new one).",
+        low=0, high=1,
+    )  # fmt: skip
     solver: Solver = parameter("scipy", "Who solves the assignment: scipy or lapjv.")
     published_quirks: bool = parameter(
         False, "Repeat the slips of the authors' code (docs/deviations.md lists them)."

@@ -9,11 +9,15 @@ equations below are Kalman's for that case, without a matrix product or an inver
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from faimtrack.structures import AffineTransform
 
 Array = NDArray[np.float64]
 
@@ -22,6 +26,23 @@ STATE_FIELDS: list[tuple[str, str, tuple[int, ...]]] = [
     ("covariance", "f8", (3, 4)),  # position, position × velocity, velocity
 ]
 """What a motion model keeps in each row of a structured array of tracks."""
+
+
+def side_scales(transform: AffineTransform) -> tuple[float, float]:
+    """How much a camera's motion stretches horizontal and vertical lines.
+
+    A box whose picture is turned is no upright box any more. Its best heir is one whose sides are
+    as long as the old ones have become; bounding the turned corners would only ever let it grow.
+    """
+    (a, b, _), (c, d, _) = transform.tolist()
+    return math.hypot(a, c), math.hypot(b, d)
+
+
+def warp_boxes(boxes: Array, transform: AffineTransform) -> Array:
+    """`(N, 4)` corners after a camera's motion: centres move, sides scale, boxes stay upright."""
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2 @ transform[:, :2].T + transform[:, 2]
+    halves = (boxes[:, 2:] - boxes[:, :2]) / 2 * side_scales(transform)
+    return np.concatenate([centres - halves, centres + halves], axis=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +77,38 @@ class Noise:
         return variances
 
 
+class RowMotion(Protocol):
+    """What a tracker over rows asks of its motion model; `MotionModel` has the details."""
+
+    def measure(self, boxes: Array, /) -> Array:
+        """Coordinates of `(N, 4)` corners."""
+        ...
+
+    def start(self, tracks: NDArray[np.void], boxes: Array) -> None:
+        """Give new tracks the state of their first boxes."""
+        ...
+
+    def predict(self, tracks: NDArray[np.void], steps: float = 1.0) -> None:
+        """Move tracks on."""
+        ...
+
+    def stop_growing(self, tracks: NDArray[np.void]) -> None:
+        """Let tracks that nobody sees keep their size."""
+        ...
+
+    def warp(self, tracks: NDArray[np.void], transform: AffineTransform) -> None:
+        """Move tracks as the camera moved the picture."""
+        ...
+
+    def update(self, tracks: NDArray[np.void], rows: NDArray[np.int64], measured: Array) -> None:
+        """Correct some tracks by what was measured."""
+        ...
+
+    def boxes(self, tracks: NDArray[np.void]) -> Array:
+        """`(N, 4)` corners in pixels."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class MotionModel:
     """A constant-velocity model of boxes.
@@ -65,6 +118,8 @@ class MotionModel:
         measure: Turns `(N, 4)` corners in pixels into coordinates.
         to_boxes: Turns coordinates into corners; impossible ones become NaN.
         height: Column that the noise is relative to.
+        scaled: What becomes of the third and fourth coordinate where a camera stretches horizontal
+            and vertical lines by the two numbers given.
         first_position: Uncertainty of a new track's coordinates.
         first_velocity: Uncertainty of its velocities, which start at 0.
         step_position: Noise that a frame adds to the coordinates.
@@ -76,6 +131,7 @@ class MotionModel:
     measure: Callable[[Array], Array]
     to_boxes: Callable[[Array], Array]
     height: int
+    scaled: Callable[[float, float], tuple[float, float]]
     first_position: Noise
     first_velocity: Noise
     step_position: Noise
@@ -141,6 +197,36 @@ class MotionModel:
         tracks["mean"][rows] = mean
         tracks["covariance"][rows] = covariance
 
+    def stop_growing(self, tracks: NDArray[np.void]) -> None:
+        """Let tracks that nobody sees keep their size, in place; what `height` names, that is."""
+        tracks["mean"][:, 1, self.height] = 0.0
+
+    def warp(self, tracks: NDArray[np.void], transform: AffineTransform, *, of: str = "") -> None:
+        """Move tracks as the camera moved the picture, in place.
+
+        Positions and velocities go where the transform takes them; boxes stay upright, their
+        sides scaled (`side_scales`). A turn ties x to y, for which there is no room here: each
+        coordinate keeps its own covariance and what lies between two of them is dropped.
+        For two coordinates of equal covariance, as XYAH and XYSR have them for centres, there is
+        nothing to drop unless the camera shears the picture: a shear of 0.002 ties them by a
+        correlation of 0.002.
+
+        Args:
+            tracks: All that move.
+            transform: As in `Frame.camera_motion`.
+            of: What the names of the fields begin with, where a row has a second state.
+        """
+        if not len(tracks):
+            return
+        mean, covariance = tracks[f"{of}mean"], tracks[f"{of}covariance"]
+        turn = transform[:, :2]
+        mean[:, :, :2] = mean[:, :, :2] @ turn.T
+        mean[:, 0, :2] += transform[:, 2]
+        scales = np.asarray(self.scaled(*side_scales(transform)))
+        mean[:, :, 2:] *= scales
+        covariance[:, :, :2] = covariance[:, :, :2] @ np.square(turn).T
+        covariance[:, :, 2:] *= np.square(scales)
+
     def boxes(self, tracks: NDArray[np.void]) -> Array:
         """`(N, 4)` corners in pixels, as the states have them."""
         return self.to_boxes(tracks["mean"][:, 0])
@@ -190,6 +276,7 @@ XYAH = MotionModel(
     measure=_box_to_xyah,
     to_boxes=_xyah_to_box,
     height=3,
+    scaled=lambda across, down: (across / down, down),
     first_position=Noise(
         relative=(2 * _POSITION, 2 * _POSITION, 0, 2 * _POSITION), absolute=(0, 0, 1e-2, 0)
     ),
@@ -207,6 +294,7 @@ XYSR = MotionModel(
     measure=_box_to_xysr,
     to_boxes=_xysr_to_box,
     height=2,  # nothing here is relative to a size
+    scaled=lambda across, down: (across * down, across / down),
     first_position=Noise(absolute=(10**0.5, 10**0.5, 10**0.5, 10**0.5)),
     first_velocity=Noise(absolute=(100.0, 100.0, 100.0, 0.0)),
     step_position=Noise(absolute=(1.0, 1.0, 1.0, 1.0)),

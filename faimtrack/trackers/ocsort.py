@@ -16,14 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faimtrack.config import parameter
-from faimtrack.structures import Detections, Frame, Tracks
+from faimtrack.structures import AffineTransform, Detections, Frame, Tracks
 from faimtrack.trackers.assignment import left_over
-from faimtrack.trackers.base import TRACK_FIELDS, Candidates, Rows, joined
-from faimtrack.trackers.motion import STATE_FIELDS, XYSR
+from faimtrack.trackers.base import TRACK_FIELDS, Candidates, Rows, camera_motion_of, joined
+from faimtrack.trackers.motion import STATE_FIELDS, XYSR, warp_boxes
 from faimtrack.trackers.sort import LIFE_FIELDS, SortConfig, SortFamily
 
 _REFERENCE: dict[str, Any] = {
     "published_quirks": True,
+    "use_appearance": False,
     "class_matching": "agnostic",
     "lost_buffer_frames": 30,
     "minimum_area": 100.0,
@@ -99,23 +100,35 @@ class OcSort(SortFamily):
 
         Args:
             detections: The frame's detections.
-            frame: Index, time and size of the frame; None means the frame after the last one.
+            frame: Index, time, size and camera motion of the frame; None means the frame after
+                the last one.
 
         Raises:
-            ValueError: The frame does not come after the last one.
+            ValueError: The frame does not come after the last one, its camera motion is none, or
+                the embeddings are of another kind than those before.
         """
         config = self.config
-        candidates = Candidates.of(detections, frame, clip=config.clip_boxes)
-        if config.published_quirks and not (candidates.scores >= config.low_threshold).any():
-            return Tracks.empty()  # the authors' loop does not call its tracker then
-        steps = self._clock.advance(frame, one_step=config.published_quirks)
+        camera_motion = camera_motion_of(frame)
+        candidates = self._candidates(detections, frame)
+        is_called = (candidates.scores >= config.low_threshold).any()
+        # The authors' loop does not call its tracker where there is nothing at all.
+        skipped = config.published_quirks and not is_called
+        steps = 0.0 if skipped else self._clock.advance(frame, one_step=config.published_quirks)
+        if camera_motion is not None:
+            self._warp(camera_motion)
+        if skipped:
+            return Tracks.empty()
         strong = self._strong(candidates)
         predicted = self._predict(steps)
         self._tracks["age"] += 1
 
         # First round: overlap with the prediction, and momentum (OCM).
         overlaps = self._overlaps(self._tracks, predicted, strong)
-        rows, columns = self._match(overlaps, self._momentum(strong))
+        bonus = self._momentum(strong)
+        likeness = self._likeness(overlaps, strong)
+        if likeness is not None:
+            bonus += likeness
+        rows, columns = self._match(overlaps, bonus)
         self._observe(rows, strong[columns])
         missed = left_over(len(self._tracks), rows)
         strong = strong[left_over(len(strong), columns)]
@@ -123,7 +136,7 @@ class OcSort(SortFamily):
         if config.use_weak:
             scores = candidates.scores
             is_weak = (scores > config.low_threshold) & (scores < config.detection_threshold)
-            weak = candidates[is_weak]
+            weak = candidates[is_weak].unseen()  # what weak ones look like is not trusted
             missed, _ = self._rematch(missed, predicted[missed], weak)
 
         # Last round: overlap with where a track was last seen (OCR).
@@ -137,6 +150,25 @@ class OcSort(SortFamily):
         answer = self._answer(shown, shown["observation"].copy())
         self._expire()
         return answer
+
+    def _warp(self, transform: AffineTransform) -> None:
+        """Move all that is remembered of tracks as the camera moved the picture."""
+        super()._warp(transform)
+        tracks = self._tracks
+        if not len(tracks):
+            return
+        # What is frozen of the others is over: moved for ever, it would leave the range of
+        # numbers.
+        lost = np.flatnonzero(tracks["observation_age"] < tracks["age"])
+        frozen = tracks[lost]
+        XYSR.warp(frozen, transform, of="frozen_")
+        tracks[lost] = frozen
+        tracks["observation"] = warp_boxes(tracks["observation"], transform)
+        recent = tracks["recent"]
+        tracks["recent"] = warp_boxes(recent.reshape(-1, 4), transform).reshape(recent.shape)
+        turned = tracks["direction"][:, ::-1] @ transform[:, :2].T  # y, x → x, y
+        length = np.hypot(turned[:, :1], turned[:, 1:])
+        tracks["direction"] = turned[:, ::-1] / np.where(length > 0.0, length, 1.0)
 
     def _begin(self, candidates: Candidates) -> Rows:
         begun = super()._begin(candidates)
@@ -212,6 +244,7 @@ class OcSort(SortFamily):
             self._reupdate(rows[lost], boxes[lost])
         XYSR.update(tracks, rows, XYSR.measure(boxes))
         self._hit(rows, taken)
+        self._remember(tracks["id"][rows], taken)
         age = tracks["age"][rows]
         tracks["observation"][rows], tracks["observation_age"][rows] = boxes, age
         tracks["recent"][rows, age % self.config.direction_gap] = boxes

@@ -13,14 +13,22 @@ from numpy.typing import NDArray
 
 from faimtrack.boxes import box_iou
 from faimtrack.config import parameter
-from faimtrack.structures import Detections, Frame, Tracks
+from faimtrack.structures import AffineTransform, Detections, Frame, Tracks
 from faimtrack.trackers.assignment import Pairs, assign_most_similar, left_over
-from faimtrack.trackers.base import TRACK_FIELDS, Candidates, Rows, RowTracker, joined
+from faimtrack.trackers.base import (
+    TRACK_FIELDS,
+    Candidates,
+    Rows,
+    RowTracker,
+    camera_motion_of,
+    joined,
+)
 from faimtrack.trackers.config import RowTrackerConfig
 from faimtrack.trackers.motion import STATE_FIELDS, XYSR
 
 _REFERENCE: dict[str, Any] = {
     "published_quirks": True,
+    "use_appearance": False,
     "class_matching": "agnostic",
     "solver": "lapjv",
 }
@@ -43,6 +51,10 @@ class SortConfig(RowTrackerConfig):
     lost_buffer_frames: int | None = parameter(
         1, "The same in frames; if given, it counts instead.", unit="frames", low=0
     )
+    appearance_weight: float = parameter(
+        0.75, "What a cosine counts beside the IoU, for pairs that overlap enough to match.",
+        low=0,
+    )  # fmt: skip
 
     _presets: ClassVar[dict[str, dict[str, Any]]] = {
         "default": {},
@@ -63,10 +75,16 @@ class SortFamily(RowTracker):
     """The life cycle that SORT and its kin share.
 
     A track is shown while it is being matched; it dies when it has gone without for too long.
+    Embeddings and camera motion count where there are any, though no paper of the family has them.
     """
 
     row_lists = ("_tracks",)
     _tracks: Rows
+
+    @property
+    def appearance_threshold(self) -> float | None:
+        """The lowest score of a detection whose embedding is looked at; None: none is."""
+        return self.config.detection_threshold if self.config.use_appearance else None
 
     def _strong(self, candidates: Candidates) -> Candidates:
         """The detections that may start and hold tracks."""
@@ -74,6 +92,10 @@ class SortFamily(RowTracker):
         if self.config.published_quirks:  # a score equal to the threshold is too low
             return candidates[candidates.scores > threshold]
         return candidates[candidates.scores >= threshold]
+
+    def _warp(self, transform: AffineTransform) -> None:
+        """Move all tracks as the camera moved the picture."""
+        XYSR.warp(self._tracks, transform)
 
     def _predict(self, steps: float) -> NDArray[np.float64]:
         """Move all tracks on; forget those that have become impossible.
@@ -101,6 +123,7 @@ class SortFamily(RowTracker):
     def _begin(self, candidates: Candidates) -> Rows:
         begun = self._new_rows(candidates)
         XYSR.start(begun, candidates.boxes)
+        self._remember(begun["id"], candidates)
         begun["last"] = self._clock.now
         return begun
 
@@ -114,6 +137,7 @@ class SortFamily(RowTracker):
     def _expire(self) -> None:
         out_of_sight = self._clock.now - self._tracks["last"]
         self._tracks = self._tracks[out_of_sight <= self._buffer_frames]
+        self._forget_dead()
 
     def _overlaps(
         self, tracks: Rows, boxes: NDArray[np.float64], candidates: Candidates
@@ -123,6 +147,24 @@ class SortFamily(RowTracker):
         if self.config.class_matching == "strict":
             overlaps[tracks["class_id"][:, None] != candidates.class_ids] = -1.0
         return overlaps
+
+    def _likeness(
+        self, overlaps: NDArray[np.float64], candidates: Candidates
+    ) -> NDArray[np.float64] | None:
+        """What looks add to the IoU, `(N, M)`; None where nobody looks.
+
+        As Deep OC-SORT adds them, but only for pairs whose boxes overlap enough to be made: a
+        look must not lead a track to where the threshold then forbids it, and lose both partners.
+        """
+        embeddings = candidates.embeddings
+        if embeddings is None or not len(self._appearance):
+            return None
+        rows, columns = np.nonzero(overlaps >= self.config.iou_threshold)
+        cosine = self._appearance.pair_similarity(self._tracks["id"], embeddings, rows, columns)
+        likeness = np.zeros(overlaps.shape)
+        # Somebody unknown, or quite unlike, is left to the IoU.
+        likeness[rows, columns] = self.config.appearance_weight * np.fmax(cosine, 0.0)
+        return likeness
 
     def _match(
         self,
@@ -159,20 +201,25 @@ class Sort(SortFamily):
 
         Args:
             detections: The frame's detections.
-            frame: Index, time and size of the frame; None means the frame after the last one.
+            frame: Index, time, size and camera motion of the frame; None means the frame after
+                the last one.
 
         Raises:
-            ValueError: The frame does not come after the last one.
+            ValueError: The frame does not come after the last one, its camera motion is none, or
+                the embeddings are of another kind than those before.
         """
-        candidates = Candidates.of(detections, frame, clip=self.config.clip_boxes)
-        candidates = self._strong(candidates)
-        predicted = self._predict(
-            self._clock.advance(frame, one_step=self.config.published_quirks)
-        )
-        rows, columns = self._match(self._overlaps(self._tracks, predicted, candidates))
+        camera_motion = camera_motion_of(frame)
+        candidates = self._strong(self._candidates(detections, frame))
+        steps = self._clock.advance(frame, one_step=self.config.published_quirks)
+        if camera_motion is not None:
+            self._warp(camera_motion)
+        predicted = self._predict(steps)
+        overlaps = self._overlaps(self._tracks, predicted, candidates)
+        rows, columns = self._match(overlaps, self._likeness(overlaps, candidates))
         taken = candidates[columns]
         XYSR.update(self._tracks, rows, XYSR.measure(taken.boxes))
         self._hit(rows, taken)
+        self._remember(self._tracks["id"][rows], taken)
         begun = self._begin(candidates[left_over(len(candidates), columns)])
         self._tracks = joined(self._tracks, begun)
         shown = self._tracks[self._shown()]
