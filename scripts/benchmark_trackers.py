@@ -27,7 +27,7 @@ from tracker_scenarios import CROWD_SIZES, Scenario, crowd_scenario, mot20_scena
 FORMAT_VERSION = 1
 OURS = "faimtrack"
 THREADED_LIBRARIES = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB_MAXIMUM")
-TRACKERS = ("bytetrack", "ocsort", "sort")
+TRACKERS = ("bytetrack", "ocsort", "sort", "botsort", "deepocsort")
 
 
 class Process:

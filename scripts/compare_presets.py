@@ -59,7 +59,7 @@ def score(dataset: str, tracker_name: str, preset: str, split: str) -> Report:
 def compare(split: str) -> list[list[str]]:
     """One row a tracker, data set and preset: per cents, and identity switches."""
     rows = []
-    for tracker_name in tracker_names():
+    for tracker_name in tracker_names(needs_regressor=False):
         for dataset, presets in PRESETS.items():
             for preset in presets:
                 summary = score(dataset, tracker_name, preset, split).combined.summary

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from faimtrack.cli.main import limit_spinning
 from faimtrack.pipeline import plan_tasks
-from faimtrack.pipeline.loader import DetectorLoader
+from faimtrack.pipeline.loader import NetworkLoader
 from faimtrack.pipeline.tracking import track_sequence
 from faimtrack.recipes import Recipe, resolve_recipe
 from faimtrack.video import open_source
@@ -76,7 +76,7 @@ class _Alone:
     def __init__(self, scenario: TrackingScenario) -> None:
         recipe = scenario.recipe()
         classes = recipe.settings.classes
-        self._detector = DetectorLoader().load(scenario.weights, recipe.detector, classes)
+        self._detector = NetworkLoader().load(scenario.weights, recipe.detector, classes)
         with open_source(scenario.source) as source:
             self._info = source.info
             self._frames = list(source)
@@ -104,7 +104,7 @@ class _Tracking:
     def __init__(self, scenario: TrackingScenario) -> None:
         self._scenario = scenario
         self._recipe = scenario.recipe()
-        self._loader = DetectorLoader()
+        self._loader = NetworkLoader()
 
     def measure(self) -> dict[str, Any]:
         busy = time.process_time()

@@ -7,7 +7,6 @@ parent (`benchmark_trackers.py`) writes one JSON object a line and reads one bac
 from __future__ import annotations
 
 import argparse
-import contextlib
 import importlib
 import importlib.metadata
 import importlib.util
@@ -28,6 +27,8 @@ from numpy.typing import NDArray
 from tracker_scenarios import load_frames
 
 Rows = NDArray[np.float64]
+
+_NO_PICTURE = np.zeros((1080, 1920, 3), np.uint8)  # asked for by some, and not looked at
 
 
 @dataclass(frozen=True)
@@ -51,17 +52,14 @@ def _faimtrack(kind: str, preset: str) -> Contestant:
     from faimtrack import __version__, trackers
     from faimtrack.structures import Detections
 
-    name = {"bytetrack": "ByteTrack", "ocsort": "OcSort", "sort": "Sort"}[kind]
-    tracker, config = getattr(trackers, name), getattr(trackers, f"{name}Config")
+    entry = trackers.tracker_entry(kind)
+    tracker, config = entry.tracker_class, entry.config_class
 
     def make(crowded: bool) -> Any:
         if preset == "default":
             return tracker(config(), frame_rate=30.0)
-        names = [f"{preset}-mot20", preset] if crowded else [preset]
-        for chosen in names:
-            with contextlib.suppress(ValueError, KeyError):
-                return tracker(config.preset(chosen), frame_rate=30.0)
-        raise ValueError(f"preset: expected one of {names} of {config.__name__}")
+        chosen = f"{preset}-mot20" if crowded else preset
+        return tracker(config.preset(chosen), frame_rate=30.0)
 
     return Contestant(
         make,
@@ -86,6 +84,8 @@ def _roboflow(kind: str) -> Contestant:
             )
         if kind == "ocsort":
             return trackers.OCSORTTracker(lost_track_buffer=30, high_conf_det_threshold=high)
+        if kind != "sort":
+            raise ImportError(f"trackers has no {kind}")
         return trackers.SORTTracker(lost_track_buffer=1, track_activation_threshold=high)
 
     def prepare(rows: Rows) -> Any:
@@ -135,6 +135,8 @@ def _ultralytics(kind: str) -> Contestant:
     module, name = {
         "bytetrack": ("byte_tracker", "BYTETracker"),
         "ocsort": ("oc_sort", "OCSORT"),
+        "botsort": ("bot_sort", "BOTSORT"),
+        "deepocsort": ("deep_oc_sort", "DeepOCSORT"),
     }.get(kind, ("", ""))
     if not module:
         raise ImportError(f"ultralytics has no {kind}")
@@ -145,10 +147,17 @@ def _ultralytics(kind: str) -> Contestant:
             track_high_thresh=0.6, track_low_thresh=0.1, new_track_thresh=0.7, track_buffer=30,
             match_thresh=0.9, fuse_score=not crowded, delta_t=3, inertia=0.2, use_byte=False,
         )  # fmt: skip
-        if kind == "ocsort":
+        if kind in {"ocsort", "deepocsort"}:
             options.track_high_thresh = options.new_track_thresh = 0.4 if crowded else 0.6
             options.match_thresh = 0.7  # a distance: 1 − IoU of 0.3
             options.fuse_score = False
+        if kind in {"botsort", "deepocsort"}:  # boxes alone
+            vars(options).update(
+                gmc_method="none", with_reid=False, model="auto", proximity_thresh=0.5,
+                appearance_thresh=0.25, alpha_fixed_emb=0.95,
+            )  # fmt: skip
+        if kind == "botsort":
+            options.match_thresh = 0.7 if crowded else 0.8
         return tracker(options)
 
     def prepare(rows: Rows) -> Any:
@@ -170,13 +179,22 @@ def _boxmot(kind: str) -> Contestant:
             return boxmot.ByteTrack(track_thresh=0.6, match_thresh=0.9, track_buffer=30)
         if kind == "ocsort":
             return boxmot.OcSort(det_thresh=0.4 if crowded else 0.6)
+        if kind == "botsort":
+            return boxmot.BotSort(
+                track_high_thresh=0.6, new_track_thresh=0.7, match_thresh=0.7 if crowded else 0.8,
+                fuse_first_associate=not crowded, use_cmc=False, use_embeddings=False,
+            )  # fmt: skip
+        if kind == "deepocsort":
+            return boxmot.DeepOcSort(
+                det_thresh=0.4 if crowded else 0.6, use_embeddings=False, cmc_off=True
+            )
         raise ImportError(f"boxmot has no {kind}")
 
     make(False)
     return Contestant(
         make,
         lambda rows: np.column_stack([rows, np.zeros(len(rows))]),
-        lambda tracker, rows: tracker.update(rows),
+        lambda tracker, rows: tracker.update(rows, _NO_PICTURE),
         importlib.metadata.version("boxmot"),
     )
 

@@ -1,4 +1,5 @@
 import dataclasses
+from typing import Literal
 
 import pytest
 
@@ -122,7 +123,7 @@ def test_classes_can_be_set_as_a_list():
         ("track_threshold=high", "tracker.track_threshold: expected a valid number, got 'high'"),
         ("track_threshold=nan", "tracker.track_threshold: expected a finite number, got 'n"),
         ("lost_buffer_s=inf", "tracker.lost_buffer_s: expected a finite number, got 'inf'"),
-        ("name=bytetrac", "expected bytetrack, ocsort, sort, got 'bytetrac'; the nearest"),
+        ("name=bytetrac", "got 'bytetrac'; the nearest is bytetrack"),
         ("track_threshold=none", "tracker.track_threshold: expected a valid number, got 'none'"),
         ("track_threshold=", "tracker.track_threshold: expected a valid number, got ''"),
         ("track_threshold=7", "tracker.track_threshold: expected 0 to 1, got 7.0"),
@@ -132,7 +133,7 @@ def test_classes_can_be_set_as_a_list():
         ("solver=lap", "tracker.solver: expected 'scipy' or 'lapjv', got 'lap'"),
         ("split=half", "split: expected 'full', 'train-half' or 'val-half', got 'half'"),
         ("preset=referenc", "tracker.preset: expected default, mot20, reference, reference-mot"),
-        ("tracker.name=bytetrac", "expected bytetrack, ocsort, sort, got 'bytetrac'; the nearest"),
+        ("tracker.name=bytetrac", "got 'bytetrac'; the nearest is bytetrack"),
         ("track_threshold", "--set track_threshold: expected key=value"),
         ("=1", "--set =1: expected key=value"),
     ],
@@ -302,6 +303,142 @@ def test_the_published_rows_are_there():
     assert expected <= set(recipe_names())
 
 
+# Camera motion, appearance, regressor, postprocessing
+
+
+def test_what_is_not_used_leaves_the_tree_as_it_was():
+    tree = resolve_recipe("mot20-val-half/bytetrack").tree()
+    assert list(tree) == ["tracker", "detector", "split", "numbering", "classes"]
+    idle = ["camera_motion.method=none", "embedder.batch_size=3", "postprocess.max_gap_frames=2"]
+    assert resolve_recipe("mot20-val-half/bytetrack", overrides=idle).tree() == tree
+
+
+def test_all_blocks_resolve_and_their_tree_to_the_same_recipe(write, tmp_path):
+    import yaml
+
+    first = resolve_recipe(
+        write(
+            "tracker: {name: tracktor}\ncamera_motion: {method: ecc, affine: true}\n"
+            "embedder: {weights: osnet.onnx, input_width: 64}\n"
+            "regressor: {weights: faster-rcnn-resnet50-fpn, short_side: 320}\n"
+            "postprocess: {preset: gaussian, minimum_length_frames: 3}\n"
+        )
+    )
+    assert (first.camera_motion.method, first.camera_motion.affine) == ("ecc", True)
+    assert (first.embedder_weights, first.embedder.input_width) == ("osnet.onnx", 64)
+    assert first.regressor_weights == "faster-rcnn-resnet50-fpn"
+    assert first.regressor.short_side == 320
+    assert first.postprocess.interpolation == "gaussian"
+    again = resolve_recipe(write(yaml.safe_dump(first.tree())))
+    assert again == first
+    assert again.tree() == first.tree()
+
+
+def test_of_files_the_tree_tells_the_last_part_of_the_path():
+    settings = {"camera_motion.file": "/data/GMC/walk.txt", "embedder.weights": "/data/osnet.onnx"}
+    tree = resolve_recipe(settings=settings).tree()
+    assert tree["camera_motion"]["file"] == "walk.txt"
+    assert tree["embedder"]["weights"] == "osnet.onnx"
+
+
+@pytest.mark.parametrize(
+    ("override", "block", "value"),
+    [
+        ("batch_size=3", "detector", 3),
+        ("device=cpu", "detector", "cpu"),
+        ("score_threshold=0.3", "detector", 0.3),
+        ("longest_side=320", "camera_motion", 320),
+        ("max_gap_frames=4", "postprocess", 4),
+        ("embedder.batch_size=4", "embedder", 4),
+        ("regressor.device=cpu", "regressor", "cpu"),
+    ],
+)
+def test_a_bare_key_is_the_trackers_the_detectors_or_the_runs_before_any_others(
+    override, block, value
+):
+    recipe = resolve_recipe(overrides=[override])
+    changed = getattr(recipe, block)
+    assert getattr(changed, override.partition("=")[0].rpartition(".")[2]) == value
+    for other in {"tracker", "detector", "embedder", "regressor", "postprocess"} - {block}:
+        assert getattr(recipe, other) == getattr(resolve_recipe(), other)
+
+
+def test_weights_and_presets_without_a_block_are_the_detectors_and_the_trackers(tmp_path):
+    weights = tmp_path / "yolox.onnx"
+    weights.write_bytes(b"")
+    recipe = resolve_recipe(overrides=["weights=faster-rcnn-resnet50-fpn", "preset=mot20"])
+    assert recipe.weights == "faster-rcnn-resnet50-fpn"
+    assert (recipe.embedder_weights, recipe.regressor_weights) == (None, None)
+    assert recipe.tracker == ByteTrackConfig.preset("mot20")
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("camera_motion.methd=ecc", "unknown key; the nearest is camera_motion.method"),
+        ("max_gap_frame=2", "unknown key; the nearest is max_gap_frames"),
+        ("embeder.weights=a.onnx", "unknown key; the nearest is embedder.weights"),
+        ("camera_motion.method=gmc", "camera_motion.method: expected 'none', 'sparse-flow'"),
+        ("camera_motion.method=file", "camera_motion.file: expected a file of transforms"),
+        (
+            "postprocess.interpolation=cubic",
+            "postprocess.interpolation: expected 'none', 'linear'",
+        ),
+        ("postprocess.preset=cubic", "postprocess.preset: expected default, linear, gaussian"),
+    ],
+)
+def test_an_unknown_key_or_value_of_them_names_what_would_be_known(override, message):
+    with pytest.raises(ValueError, match=r"expected|unknown") as caught:
+        resolve_recipe(overrides=[override])
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_block_that_is_no_mapping_is_refused(write):
+    with pytest.raises(ValueError, match="embedder: expected a mapping, got 'osnet'"):
+        resolve_recipe(write("embedder: osnet\n"))
+
+
+def test_camera_motion_that_is_named_later_takes_the_place_of_what_was_before(write):
+    path = write("camera_motion: {method: file, file: GMC}\n")
+    assert resolve_recipe(path).camera_motion.file == "GMC"
+    recipe = resolve_recipe(path, settings={"camera_motion.method": "orb"})
+    assert (recipe.camera_motion.method, recipe.camera_motion.file) == ("orb", None)
+    recipe = resolve_recipe(path, settings={"camera_motion.method": "none"})
+    assert "camera_motion" not in recipe.tree()
+    recipe = resolve_recipe(settings={"camera_motion.method": "orb"}, overrides=["file=b.txt"])
+    assert (recipe.camera_motion.method, recipe.camera_motion.file) == ("file", "b.txt")
+
+
+@pytest.mark.parametrize("kind", ["instance", "mask"])
+def test_the_detectors_own_features_are_what_it_keeps(write, kind):
+    path = write("embedder: {weights: osnet.onnx}\n")
+    recipe = resolve_recipe(
+        path,
+        detector="faster-rcnn-resnet50-fpn",
+        settings={"embedder.weights": f"{kind}-features"},
+    )
+    assert recipe.detector.keep == f"{kind}_features"
+    assert recipe.embedder_weights is None
+    assert "embedder" not in recipe.tree()
+
+
+def test_the_regressors_features_are_meant_where_detections_come_from_elsewhere():
+    settings = {
+        "embedder.weights": "mask-features",
+        "regressor.weights": "faster-rcnn-resnet50-fpn",
+    }
+    recipe = resolve_recipe(tracker="tracktor", settings=settings)
+    assert (recipe.detector.keep, recipe.regressor.keep) == ("none", "mask_features")
+
+
+def test_an_embedder_can_be_taken_away_again(write):
+    recipe = resolve_recipe(
+        write("embedder: {weights: osnet.onnx}\n"), settings={"embedder.weights": "none"}
+    )
+    assert recipe.embedder_weights is None
+
+
 # Single values
 
 
@@ -310,6 +447,7 @@ def test_text_and_yaml_values_go_to_the_declared_type():
     assert parse_text("k", "[1, 2]", tuple[int, int]) == (1, 2)
     assert parse_text("k", "none", str | None) is None
     assert parse_text("k", "null", str | None) is None
+    assert parse_text("k", "none", Literal["none", "some"]) == "none"
     assert parse_value("k", [1, 2.5], tuple[float, ...]) == (1.0, 2.5)
     assert parse_value("k", 3, float) == 3.0
     assert parse_value("k", None, float | None) is None

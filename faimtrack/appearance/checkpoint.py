@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from faimtrack.appearance.network import BACKBONES, ReidNetwork
 from faimtrack.weights.files import Checkpoint, WeightsMetadata
@@ -62,7 +65,7 @@ def load_reid_network(checkpoint: Checkpoint) -> ReidNetwork:
             f"{path}: expected a re-identification network, got {metadata.architecture}"
         )
     network = _build(metadata, path)
-    _load(network, checkpoint)
+    _load(network, checkpoint.tensors, path)
     network.eval()
     return network
 
@@ -91,8 +94,12 @@ def _build(metadata: WeightsMetadata, path: Path) -> ReidNetwork:
     return ReidNetwork(backbone, input_size=(size[0], size[1]), **counts)
 
 
-def _load(network: ReidNetwork, checkpoint: Checkpoint) -> None:
-    path, tensors = checkpoint.path, checkpoint.tensors
+def _load(network: ReidNetwork, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Load the weights; each key, shape and kind of number must be right.
+
+    Raises:
+        ValueError: One is not.
+    """
     own = network.state_dict()
     for key, tensor in own.items():
         if tensor.is_floating_point() and key in tensors and not tensors[key].is_floating_point():

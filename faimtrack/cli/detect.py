@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from faimtrack.cli.detector_option import DETECTOR_HELP, detector_inputs
+from faimtrack.cli.following_options import EMBEDDER_HELP, embedder_input
 from faimtrack.cli.running import (
     JOBS_HELP,
     RAY_HELP,
@@ -51,6 +52,13 @@ def detect(
             help="Also write masks (coco and parquet); the detector needs a mask branch.",
         ),
     ] = False,
+    embedder: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE|FEATURES",
+            help=f"Also write how people look (parquet). {EMBEDDER_HELP}",
+        ),
+    ] = None,
     recipe: Annotated[
         str | None, typer.Option(help="A YAML file, or the name of a recipe that comes along.")
     ] = None,
@@ -91,7 +99,11 @@ def detect(
     resolved = resolve_recipe(
         recipe,
         detector=detector,
-        settings={"classes": class_names(classes), "split": split},
+        settings={
+            "classes": class_names(classes),
+            "split": split,
+            "embedder.weights": embedder,
+        },
         overrides=overrides or (),
     )
     weights, detections = detector_inputs(resolved.weights, detections)
@@ -102,6 +114,7 @@ def detect(
         format=format,
         detections=detections,
         weights=weights,
+        embedder=embedder_input(resolved.embedder_weights),
         masks=masks,
         existing=existing,
         allow_empty=allow_empty,

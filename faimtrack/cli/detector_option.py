@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import typer
 
@@ -11,6 +13,8 @@ from faimtrack.cli.weights import pull_with_bar
 from faimtrack.detectors.families import detector_file
 from faimtrack.detectors.files.formats import SUFFIXES
 from faimtrack.weights import weights_entries
+
+Found = TypeVar("Found")
 
 DETECTOR_HELP = (
     "Looks at the pixels: a name of `faimtrack weights list` (fetched when first used), a YOLOX "
@@ -33,11 +37,24 @@ def detector_inputs(
         return None, detections
     if detections is not None:
         raise typer.BadParameter("expected either --detections or a detector, got both")
+    path = fetched(weights, detector_file)
+    return (None, path) if path.suffix.lower() in SUFFIXES.values() else (path, None)
+
+
+def fetched(weights: str, find: Callable[[str], Found]) -> Found | Path:
+    """The file behind a name; registered weights that are not in the cache are fetched.
+
+    Args:
+        weights: A name, or a file.
+        find: Finds it where it is there.
+
+    Raises:
+        As `find`.
+    """
     try:
-        path = detector_file(weights)
+        return find(weights)
     except FileNotFoundError:
         if weights not in {entry.name for entry in weights_entries()}:
             raise
         print(f"faimtrack: fetching {weights}, which is not in the cache", file=sys.stderr)
-        path = pull_with_bar(weights)
-    return (None, path) if path.suffix.lower() in SUFFIXES.values() else (path, None)
+        return pull_with_bar(weights)

@@ -42,6 +42,11 @@ _VERBS = {
         "faimtrack.cli.detect", "detect", "Find objects, and write them to track from later."
     ),
     "eval": _Verb("faimtrack.cli.eval", "evaluate", "Score tracks: HOTA, CLEAR and Identity."),
+    "eval-reid": _Verb(
+        "faimtrack.cli.eval_reid",
+        "eval_reid",
+        "Score how well an embedder tells people apart: mAP, rank 1 and 5.",
+    ),
     "compare-video": _Verb(
         "faimtrack.cli.compare_video",
         "compare_video",

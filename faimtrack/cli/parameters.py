@@ -49,7 +49,9 @@ def show_presets(console: Console, config_class: type[PresetConfig], key: str) -
             continue
         values = dataclasses.asdict(config_class.preset(name))
         changes = [
-            f"{key}={_as_typed(value)}" for key, value in values.items() if value != default[key]
+            f"{field}={_as_typed(value)}"
+            for field, value in values.items()
+            if value != default[field]
         ]
         console.print(Text(f"{key}={name}: {', '.join(changes) or 'as default'}"))
 

@@ -9,6 +9,15 @@ import typer
 from typer.core import TyperCommand
 
 from faimtrack.cli.detector_option import DETECTOR_HELP, detector_inputs
+from faimtrack.cli.following_options import (
+    CAMERA_MOTION_HELP,
+    EMBEDDER_HELP,
+    POSTPROCESS_HELP,
+    REGRESSOR_HELP,
+    camera_motion_settings,
+    embedder_input,
+    regressor_input,
+)
 from faimtrack.cli.running import (
     JOBS_HELP,
     RAY_HELP,
@@ -72,6 +81,16 @@ def track(
         ),
     ] = None,
     detector: Annotated[str | None, typer.Option(metavar="NAME|FILE", help=DETECTOR_HELP)] = None,
+    embedder: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE|FEATURES", help=EMBEDDER_HELP)
+    ] = None,
+    camera_motion: Annotated[
+        str | None, typer.Option(metavar="METHOD|FILE", help=CAMERA_MOTION_HELP)
+    ] = None,
+    regressor: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help=REGRESSOR_HELP)
+    ] = None,
+    postprocess: Annotated[str | None, typer.Option(metavar="HOW", help=POSTPROCESS_HELP)] = None,
     classes: Annotated[
         str | None, typer.Option(metavar="NAMES", help="What to track, such as person,car.")
     ] = None,
@@ -103,8 +122,8 @@ def track(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Keep what the detector finds in this folder, and do not run it again while "
-            "frames, weights and settings stay the same.",
+            help="Keep what the detector finds and the embedder sees in this folder, and do not "
+            "run them again while frames, weights and settings stay the same.",
         ),
     ] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help=JOBS_HELP)] = None,
@@ -129,7 +148,15 @@ def track(
         recipe,
         tracker=tracker,
         detector=detector,
-        settings={"classes": class_names(classes), "split": split, "numbering": numbering},
+        settings={
+            "classes": class_names(classes),
+            "split": split,
+            "numbering": numbering,
+            "embedder.weights": embedder,
+            "regressor.weights": regressor,
+            "postprocess.interpolation": postprocess,
+            **camera_motion_settings(camera_motion),
+        },
         overrides=overrides or (),
     )
     weights, detections = detector_inputs(resolved.weights, detections)
@@ -139,6 +166,8 @@ def track(
         output,
         detections=detections,
         weights=weights,
+        embedder=embedder_input(resolved.embedder_weights),
+        regressor=regressor_input(resolved, regressor),
         video=output if video == _BESIDE_RESULTS else None if video is None else Path(video),
         cache=cache,
         masks=masks,

@@ -1,4 +1,4 @@
-"""`faimtrack train`: a detector learns from sequences, with or without masks."""
+"""`faimtrack train`: detectors and re-identification networks learn from sequences."""
 
 from __future__ import annotations
 
@@ -73,10 +73,10 @@ def train(
         typer.Option("--dry-run", help="Do one real step; say how long it took, and its memory."),
     ] = False,
 ) -> None:
-    """Train a detector as a recipe says.
+    """Train a detector or a re-identification network as a recipe says.
 
-    Writes OUTPUT/weights.safetensors, which `track --detector` takes, the best weights by
-    validation, checkpoints, metrics, pictures and the recipe with every setting.
+    Writes OUTPUT/weights.safetensors, which `track` takes as its detector or embedder, the best
+    weights by validation, checkpoints, metrics, pictures and the recipe with every setting.
     """
     existing = existing_outputs(resume=resume, overwrite=overwrite)
     if sanity and dry_run:
@@ -184,7 +184,7 @@ class _Bar:
         shown = "  ".join(
             f"{name} {value:.4g}"
             for name, value in progress.values.items()
-            if name in {"loss", "masks", "mask_iou", "images_per_s"}
+            if name in {"loss", "masks", "mask_iou", "accuracy", "images_per_s"}
         )
         self._bar.update(self._task, description=escape(shown))
         if not self._is_live:

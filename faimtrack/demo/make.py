@@ -111,7 +111,7 @@ def make_demo(
         )
         detections = _detect(sequence, temporary / _DETECTIONS, report)
         scores, shown = [], None
-        for name in tracker_names():
+        for name in tracker_names(needs_regressor=False):
             score, summary = _try_tracker(name, temporary, sequence, detections, report)
             scores.append(score)
             if name == _SHOWN_TRACKER:
@@ -198,7 +198,10 @@ def _write_records(folder: Path, crowd: CrowdConfig, sequence: Path, detections:
     for name, kind in ((PICTURE, "picture"), (PAGE, _KIND)):
         record = Provenance(
             kind=kind,
-            configuration={"crowd": dataclasses.asdict(crowd), "trackers": list(tracker_names())},
+            configuration={
+                "crowd": dataclasses.asdict(crowd),
+                "trackers": list(tracker_names(needs_regressor=False)),
+            },
             inputs=inputs,
             weights=weights,
             seed=crowd.seed,

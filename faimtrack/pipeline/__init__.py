@@ -2,7 +2,7 @@
 
 from faimtrack.pipeline.cluster import run_tasks_on_cluster
 from faimtrack.pipeline.detecting import detect_sequence
-from faimtrack.pipeline.loader import DetectorLoader
+from faimtrack.pipeline.loader import NetworkLoader
 from faimtrack.pipeline.many import SequenceOutcome, run_task, run_tasks
 from faimtrack.pipeline.plan import plan_detection, plan_tasks
 from faimtrack.pipeline.run import PipelineSummary, Sink, Source, run_pipeline
@@ -13,8 +13,8 @@ from faimtrack.pipeline.tracking import track_sequence
 
 __all__ = [
     "DetectionTask",
-    "DetectorLoader",
     "MaskFile",
+    "NetworkLoader",
     "PipelineSummary",
     "SequenceOutcome",
     "SequenceResult",

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Sequence
 
 from faimtrack.detectors.files import DetectionFile
-from faimtrack.detectors.files.formats import MASK_FORMATS
+from faimtrack.detectors.files.formats import EMBEDDING_FORMATS, MASK_FORMATS
 from faimtrack.detectors.recorded import RecordedDetections
 from faimtrack.detectors.session import Detector
-from faimtrack.pipeline.inputs import detections_record, make_detector
-from faimtrack.pipeline.loader import DetectorLoader
-from faimtrack.pipeline.replay import require_masks
+from faimtrack.pipeline.embeddings import refuse_other_embedder
+from faimtrack.pipeline.enriching import EmbeddingEnricher, Enricher
+from faimtrack.pipeline.inputs import detections_record, make_detector, require_images
+from faimtrack.pipeline.loader import NetworkLoader
+from faimtrack.pipeline.replay import recorded_embedding_name, require_masks
 from faimtrack.pipeline.run import PipelineSummary, Sink, run_pipeline
 from faimtrack.pipeline.sequence import (
     Report,
@@ -20,13 +24,13 @@ from faimtrack.pipeline.sequence import (
     stopped,
 )
 from faimtrack.pipeline.sinks import DetectionSink, Progress
-from faimtrack.pipeline.tasks import DetectionTask
+from faimtrack.pipeline.tasks import EMBEDDING_KEEPS, DetectionTask
 from faimtrack.provenance import Provenance, write_provenance
 from faimtrack.video import FrameSource, open_source
 
 
 def detect_sequence(
-    task: DetectionTask, report: Report | None = None, loader: DetectorLoader | None = None
+    task: DetectionTask, report: Report | None = None, loader: NetworkLoader | None = None
 ) -> SequenceResult:
     """Find objects in one sequence and write them.
 
@@ -43,19 +47,24 @@ def detect_sequence(
     """
     refuse_existing(task)
     with open_source(task.source, split=task.recipe.settings.split) as source:
+        require_images(task, source)
         record = detections_record(task, source)
         is_done, notes = look_back(task, record)
         if is_done:
             return SequenceResult(summary=None)
-        detector = make_detector(task, source, loader or DetectorLoader())
+        loader = loader or NetworkLoader()
+        detector = make_detector(task, source, loader)
         if task.masks:
             require_masks(detector, source.info)
+        enrichers = _enrichers(task, detector, loader)
         file = _file(task, source, detector, record)
-        summary = _run(task, source, detector, file, report)
+        summary = _run(task, source, detector, enrichers, file, report)
         contents = file.contents.to_tree()
         write_provenance(task.output, dataclasses.replace(record, contents=contents))
     if _has_masks(detector) and task.format not in MASK_FORMATS:
         notes.append(f"masks are left out: the format {task.format} has no place for them")
+    if recorded_embedding_name(detector) is not None and task.format not in EMBEDDING_FORMATS:
+        notes.append(f"embeddings are left out: the format {task.format} has no place for them")
     if not summary.detections:
         notes.append("not a single detection in any frame; the result is empty")
     return SequenceResult(summary=summary, notes=tuple(notes))
@@ -68,9 +77,31 @@ def _file(
     kept = task.recipe.settings.classes
     names = kept if len(kept) == 1 else detector.class_names
     with_masks = task.masks or (_has_masks(detector) and task.format in MASK_FORMATS)
-    return DetectionFile(
-        task.output, task.format, names, source.info, record=record, with_masks=with_masks
+    has_embeddings = (
+        task.embedder is not None
+        or recorded_embedding_name(detector) is not None
+        or (task.weights is not None and task.recipe.detector.keep in EMBEDDING_KEEPS)
     )
+    return DetectionFile(
+        task.output,
+        task.format,
+        names,
+        source.info,
+        record=record,
+        with_masks=with_masks,
+        with_embeddings=has_embeddings and task.format in EMBEDDING_FORMATS,
+    )
+
+
+def _enrichers(task: DetectionTask, detector: Detector, loader: NetworkLoader) -> list[Enricher]:
+    """What says how detections look, whatever they score."""
+    if task.embedder is None:
+        return []
+    if recorded_embedding_name(detector) is not None:
+        refuse_other_embedder(task, detector, loader)
+        return []
+    embedder = loader.load_embedder(task.embedder, task.recipe.embedder)
+    return [EmbeddingEnricher(embedder, -math.inf)]
 
 
 def _has_masks(detector: Detector) -> bool:
@@ -82,6 +113,7 @@ def _run(
     task: DetectionTask,
     source: FrameSource,
     detector: Detector,
+    enrichers: Sequence[Enricher],
     file: DetectionFile,
     report: Report | None,
 ) -> PipelineSummary:
@@ -92,7 +124,7 @@ def _run(
     try:
         with file:
             refuse_existing(task)  # another run may have ended since this one began
-            summary = run_pipeline(source, detector, None, sinks)
+            summary = run_pipeline(source, detector, None, sinks, enrichers=enrichers)
             if not summary.frames:
                 raise ValueError(f"{task.name}: expected frames, got none")
     except Exception as error:

@@ -3,42 +3,87 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Literal
 
 from faimtrack.detectors.files.reading import detections_provenance
 from faimtrack.detectors.session import Detector
 from faimtrack.motfile import Numbering, mots_classes
-from faimtrack.pipeline.frames import frames_sha256
-from faimtrack.pipeline.loader import DetectorLoader
+from faimtrack.pipeline.frames import are_frames_at_hand, frames_sha256
+from faimtrack.pipeline.loader import NetworkLoader
 from faimtrack.pipeline.replay import detections_path, open_recording, same_frames_sha256
 from faimtrack.pipeline.tasks import DetectionTask, SequenceTask, Task
 from faimtrack.provenance import Provenance, file_sha256
+from faimtrack.trackers import tracker_entry
 from faimtrack.video import FrameSource
 from faimtrack.video.images import MotSequence
 from faimtrack.weights import weights_sha256
 
 
-def make_detector(task: Task, source: FrameSource, loader: DetectorLoader) -> Detector:
+def make_detector(task: Task, source: FrameSource, loader: NetworkLoader) -> Detector:
     """The detector of a task: a network, or a replay of recorded detections.
 
     Raises:
         ValueError: There are no detections, they are faulty, or the classes do not fit.
         OSError: A file cannot be read.
     """
-    classes = task.recipe.settings.classes
     if task.weights is not None:
-        return loader.load(task.weights, task.recipe.detector, classes)
+        return load_detector(task, loader)
     return open_recording(detections_path(task, source), task, source)
 
 
+def load_detector(task: Task, loader: NetworkLoader) -> Detector:
+    """The network of a task that has one.
+
+    If it also moves boxes it leaves in each frame what it needs for that.
+
+    Raises:
+        As `NetworkLoader.load`.
+    """
+    assert task.weights is not None
+    recipe = task.recipe
+    regresses = (
+        isinstance(task, SequenceTask)
+        and task.regressor is None
+        and tracker_entry(recipe.tracker_name).needs_regressor
+    )
+    classes = recipe.settings.classes
+    return loader.load(task.weights, recipe.detector, classes, keep_features=regresses)
+
+
 def tracks_record(task: SequenceTask, source: FrameSource) -> Provenance:
-    """The provenance of the tracks, known before the first frame.
+    """The provenance of the tracks as they come frame by frame, known before the first.
 
     Raises:
         OSError: An input cannot be read.
         ValueError: There are no detections, or they are of other frames.
     """
-    return _record(task, source, numbering=task.recipe.settings.numbering)
+    record = _record(task, source, numbering=task.recipe.settings.numbering)
+    tree, inputs = dict(record.configuration), dict(record.inputs)
+    weights = dict(record.weights)
+    tree.pop("postprocess", None)
+    if task.regressor is not None:
+        weights["regressor"] = weights_sha256(task.regressor)
+    else:
+        tree.pop("regressor", None)
+    if task.camera_motion is not None:
+        inputs["camera_motion"] = file_sha256(task.camera_motion)
+        tree["camera_motion"] = {**tree["camera_motion"], "file": task.camera_motion.name}
+    return dataclasses.replace(record, configuration=tree, inputs=inputs, weights=weights)
+
+
+def postprocessed_record(task: SequenceTask, tracks: Provenance) -> Provenance:
+    """The provenance of the tracks that are written; online ones if nothing is done with them.
+
+    Args:
+        task: The task.
+        tracks: That of the tracks as they came.
+    """
+    tree = task.recipe.tree()
+    if "postprocess" not in tree:
+        return tracks
+    configuration = {**tracks.configuration, "postprocess": tree["postprocess"]}
+    return dataclasses.replace(tracks, configuration=configuration, mode="offline")
 
 
 def detections_record(task: DetectionTask, source: FrameSource) -> Provenance:
@@ -49,7 +94,7 @@ def detections_record(task: DetectionTask, source: FrameSource) -> Provenance:
         ValueError: There is no detector, or a file in its place is of other frames.
     """
     record = _record(task, source, numbering="kept")
-    unused = ("tracker", "numbering")
+    unused = ("tracker", "numbering", "camera_motion", "regressor", "postprocess")
     tree = {key: value for key, value in record.configuration.items() if key not in unused}
     tree["format"] = task.format
     if task.masks:
@@ -65,6 +110,10 @@ def _record(task: Task, source: FrameSource, *, numbering: Numbering) -> Provena
     if isinstance(source, MotSequence):
         inputs["seqinfo"] = file_sha256(source.sequence.folder / "seqinfo.ini")
     mode: Literal["online", "offline"] = "online"
+    if task.embedder is None:
+        tree.pop("embedder", None)
+    elif isinstance(task.embedder, Path):
+        weights["embedder"] = weights_sha256(task.embedder)
     if task.weights is not None:
         weights["detector"] = weights_sha256(task.weights)
         inputs["frames"] = frames_sha256(task.source, source)
@@ -74,11 +123,12 @@ def _record(task: Task, source: FrameSource, *, numbering: Numbering) -> Provena
         inputs["detections"] = file_sha256(path)
         made = detections_provenance(path)
         frames = same_frames_sha256(path, made, task, source)
-        if frames is not None or not isinstance(source, MotSequence):
+        looks = looks_at_pixels(task) is not None
+        if frames is not None or looks or not isinstance(source, MotSequence):
             inputs["frames"] = frames or frames_sha256(task.source, source)
         if made is not None:
             tree["detections"] = {**made.configuration, "version": made.version}
-            weights.update(made.weights)
+            weights = {**made.weights, **weights}
             mode = made.mode or mode
     return Provenance(
         kind=task.product,
@@ -89,6 +139,31 @@ def _record(task: Task, source: FrameSource, *, numbering: Numbering) -> Provena
         numbering=numbering,
         mode=mode,
     )
+
+
+def require_images(task: Task, source: FrameSource) -> None:
+    """See that there are pixels for who looks at them beside a detector.
+
+    Raises:
+        ValueError: There are none.
+    """
+    who = looks_at_pixels(task)
+    if who is not None and task.weights is None and not are_frames_at_hand(source):
+        raise ValueError(f"{task.name}: expected images for {who}, got a sequence without any")
+
+
+def looks_at_pixels(task: Task) -> str | None:
+    """Who looks at a sequence's pixels for the sake of its tracks; None if nobody does."""
+    if task.weights is not None:
+        return "a detector"
+    if task.embedder is not None:
+        return "an embedder"
+    if not isinstance(task, SequenceTask):
+        return None
+    if task.regressor is not None:
+        return "a regressor"
+    method = task.recipe.camera_motion.method
+    return None if method in {"none", "file"} else f"camera motion by {method}"
 
 
 def masks_record(tracks: Provenance, class_names: tuple[str, ...]) -> Provenance:

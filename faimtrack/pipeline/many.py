@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from faimtrack.errors import describe_failure
 from faimtrack.pipeline.detecting import detect_sequence
-from faimtrack.pipeline.loader import DetectorLoader
+from faimtrack.pipeline.loader import NetworkLoader
 from faimtrack.pipeline.sequence import Report, SequenceResult
 from faimtrack.pipeline.tasks import DetectionTask, SequenceTask, Task
 from faimtrack.pipeline.tracking import track_sequence
@@ -61,7 +61,7 @@ class _RunTask:
     """Does one task after the other, with one network."""
 
     def __init__(self) -> None:
-        self._loader = DetectorLoader()
+        self._loader = NetworkLoader()
 
     def __call__(self, task: Task, report: ManyReport) -> SequenceOutcome:
         return run_task(task, report, self._loader)
@@ -73,7 +73,7 @@ def _died(task: Task, ending: str) -> SequenceOutcome:
 
 
 def run_task(
-    task: Task, report: ManyReport, loader: DetectorLoader | None = None
+    task: Task, report: ManyReport, loader: NetworkLoader | None = None
 ) -> SequenceOutcome:
     """Do one task, of whichever kind, in this process; what fails is an outcome too.
 
@@ -90,7 +90,7 @@ def run_task(
     return SequenceOutcome(task=task, result=result)
 
 
-def _do(task: Task, report: Report, loader: DetectorLoader | None) -> SequenceResult:
+def _do(task: Task, report: Report, loader: NetworkLoader | None) -> SequenceResult:
     """The one place that knows which kind of task is whose work."""
     if isinstance(task, SequenceTask):
         return track_sequence(task, report, loader)

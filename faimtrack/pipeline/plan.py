@@ -6,16 +6,34 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from faimtrack.detectors.files.formats import MASK_FORMATS, SUFFIXES, DetectionFormat
+from faimtrack.detectors.files.formats import SUFFIXES, DetectionFormat
 from faimtrack.motfile import find_sequences
+from faimtrack.pipeline.following import require_regressor
+from faimtrack.pipeline.motion import motion_path
+from faimtrack.pipeline.refusals import (
+    MASKS_SUFFIX,
+    is_video_file,
+    refuse_format_without_embeddings,
+    refuse_format_without_masks,
+    refuse_masks_and_embeddings,
+    refuse_names_of_masks,
+    refuse_one_for_many,
+    refuse_one_motion_for_many,
+    refuse_other_video,
+    refuse_own_source,
+    refuse_two_embedders,
+)
 from faimtrack.pipeline.sequence import refuse_existing
-from faimtrack.pipeline.tasks import DetectionTask, Existing, SequenceTask, Task
+from faimtrack.pipeline.tasks import (
+    EMBEDDING_KEEPS,
+    DetectionTask,
+    Existing,
+    SequenceTask,
+    Task,
+)
 from faimtrack.recipes import Recipe
+from faimtrack.trackers import tracker_entry
 from faimtrack.video.sources import source_name
-
-VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov"})
-_MASKS_SUFFIX = ".mots.txt"
-_OTHER_VIDEO_SUFFIXES = frozenset({".avi", ".flv", ".gif", ".mkv", ".mpg", ".mpeg", ".webm"})
 
 
 def plan_tasks(
@@ -25,6 +43,8 @@ def plan_tasks(
     *,
     detections: Path | None = None,
     weights: Path | None = None,
+    embedder: Path | str | None = None,
+    regressor: Path | None = None,
     video: Path | None = None,
     cache: Path | None = None,
     masks: bool = False,
@@ -40,24 +60,32 @@ def plan_tasks(
         detections: A file of detections, or a folder of ``<sequence>.txt``, ``.json`` or
             ``.parquet``.
         weights: A detector's file.
+        embedder: The file of what describes how detections look, or its name if it has none.
+        regressor: The file of the network that moves boxes, for a tracker that needs one; None:
+            the detector does it.
         video: A video file where there is one sequence, else a folder of ``<sequence>.mp4``.
-        cache: A folder where the detector's answers are kept for later runs.
+        cache: A folder where the detector's and the embedder's answers are kept for later runs.
         masks: Whether the tracks' masks are written too, as MOTS text ``<sequence>.mots.txt``,
             and drawn in the video. A detector is then told to keep masks.
         existing: What to do with outputs that are there.
         allow_empty: Whether a detection file without rows is an answer.
 
     Raises:
-        ValueError: Two sequences have one name, or one file is named for several.
+        ValueError: Two sequences have one name, one file is named for several, or what is asked
+            for does not go together.
         OSError: An output is there already, or would replace a source.
     """
     named = _named(sources, detections, weights)
-    if cache is not None and weights is None:
+    if cache is not None and weights is None and embedder is None:
         raise ValueError(f"{cache}: expected a detector whose answers can be kept, got none")
-    _refuse_one_for_many(len(named), detections, video)
-    _refuse_other_video(video)
+    refuse_one_for_many(len(named), detections, video)
+    refuse_one_motion_for_many(len(named), recipe)
+    refuse_other_video(video)
+    refuse_two_embedders(recipe, weights, embedder)
+    needs_regressor = tracker_entry(recipe.tracker_name).needs_regressor
     if masks:
-        _refuse_names_of_masks(named)
+        refuse_names_of_masks(named)
+        refuse_masks_and_embeddings(recipe, weights)
         recipe = _keeping_masks(recipe)
     tasks = [
         SequenceTask(
@@ -67,14 +95,18 @@ def plan_tasks(
             recipe=recipe,
             detections=_detections_of(name, detections),
             weights=weights,
-            video=video if _is_video_file(video) else _inside(video, f"{name}.mp4"),
+            embedder=embedder,
+            regressor=regressor if needs_regressor else None,
+            camera_motion=_motion_of(name, source, recipe),
+            video=video if is_video_file(video) else _inside(video, f"{name}.mp4"),
             cache=cache,
-            masks=output / f"{name}{_MASKS_SUFFIX}" if masks else None,
+            masks=output / f"{name}{MASKS_SUFFIX}" if masks else None,
             existing=existing,
             allow_empty=allow_empty,
         )
         for name, source in named
     ]
+    require_regressor(recipe, weights, regressor)
     _refuse_to_replace(tasks)
     return tasks
 
@@ -87,6 +119,7 @@ def plan_detection(
     format: DetectionFormat = "mot",  # noqa: A002 - it is the word of the command line
     detections: Path | None = None,
     weights: Path | None = None,
+    embedder: Path | str | None = None,
     masks: bool = False,
     existing: Existing = "refuse",
     allow_empty: bool = False,
@@ -100,6 +133,8 @@ def plan_detection(
         format: How detections are written.
         detections: A file of detections to write in another format, or a folder of them.
         weights: A detector's file.
+        embedder: The file of what describes how detections look, or its name if it has none; its
+            vectors are written too, which not every format can.
         masks: Whether masks are written too, which not every format can. A detector is then told
             to keep them.
         existing: What to do with outputs that are there.
@@ -107,15 +142,20 @@ def plan_detection(
 
     Raises:
         ValueError: Two sequences have one name, one file is named for several, or the format has
-            no place for masks.
+            no place for masks or embeddings.
         OSError: An output is there already, or would replace a source.
     """
     named = _named(sources, detections, weights)
-    _refuse_one_for_many(len(named), detections, None)
+    refuse_one_for_many(len(named), detections, None)
     masks = masks or (weights is not None and recipe.detector.keep == "masks")
     if masks:
-        _refuse_format_without_masks(format)
+        refuse_format_without_masks(format)
+        refuse_masks_and_embeddings(recipe, weights)
         recipe = _keeping_masks(recipe)
+    refuse_two_embedders(recipe, weights, embedder)
+    keeps = weights is not None and recipe.detector.keep in EMBEDDING_KEEPS
+    if embedder is not None or keeps:
+        refuse_format_without_embeddings(format)
     tasks = [
         DetectionTask(
             name=name,
@@ -124,6 +164,7 @@ def plan_detection(
             recipe=recipe,
             detections=_detections_of(name, detections),
             weights=weights,
+            embedder=embedder,
             existing=existing,
             allow_empty=allow_empty,
             format=format,
@@ -139,22 +180,9 @@ def _keeping_masks(recipe: Recipe) -> Recipe:
     return replace(recipe, detector=replace(recipe.detector, keep="masks"))
 
 
-def _refuse_names_of_masks(named: Sequence[tuple[str, str]]) -> None:
-    """A sequence's tracks must not have the name of another one's masks."""
-    names = {f"{name}.txt" for name, _ in named}
-    for name, _ in named:
-        if f"{name}{_MASKS_SUFFIX}" in names:
-            raise ValueError(
-                f"sequences: expected no {name}.mots beside {name}, whose masks have that name"
-            )
-
-
-def _refuse_format_without_masks(format: DetectionFormat) -> None:  # noqa: A002
-    if format not in MASK_FORMATS:
-        raise ValueError(
-            f"format: expected {' or '.join(MASK_FORMATS)} for detections with masks, got "
-            f"{format}, which has no place for them"
-        )
+def _motion_of(name: str, source: str, recipe: Recipe) -> Path | None:
+    file = recipe.camera_motion.file
+    return None if file is None else motion_path(name, source, file)
 
 
 def _named(
@@ -176,7 +204,7 @@ def _named(
 def _refuse_to_replace(tasks: Sequence[Task]) -> None:
     """Neither an input nor, unless it may be, an output that is there is replaced."""
     for task in tasks:
-        _refuse_own_source(task)
+        refuse_own_source(task)
         refuse_existing(task)
 
 
@@ -211,33 +239,3 @@ def _detections_of(name: str, detections: Path | None) -> Path | None:
             f"{' and '.join(path.name for path in found)}"
         )
     return found[0] if found else paths[0]
-
-
-def _is_video_file(path: Path | None) -> bool:
-    return path is not None and path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir()
-
-
-def _refuse_one_for_many(count: int, detections: Path | None, video: Path | None) -> None:
-    if count < 2:
-        return
-    if detections is not None and not detections.is_dir():
-        raise ValueError(
-            f"{detections}: expected a folder of <sequence>.txt for {count} sequences, got a file"
-        )
-    if _is_video_file(video):
-        raise ValueError(f"{video}: expected a folder for {count} sequences, got one file's name")
-
-
-def _refuse_other_video(video: Path | None) -> None:
-    """Who writes `out.avi` means no folder of that name."""
-    if video is not None and video.suffix.lower() in _OTHER_VIDEO_SUFFIXES and not video.is_dir():
-        raise ValueError(f"{video}: expected a name that ends in .mp4, or a folder")
-
-
-def _refuse_own_source(task: Task) -> None:
-    """An output must not replace what is read."""
-    read = {Path(task.source).resolve()}
-    read.update(path.resolve() for path in (task.detections, task.weights) if path is not None)
-    for path in task.outputs:
-        if path.resolve() in read:
-            raise ValueError(f"{path}: expected an output of its own, got an input's name")

@@ -12,7 +12,7 @@ from faimtrack.detectors.files.table import DetectionTable
 from faimtrack.detectors.recorded import RecordedDetections
 from faimtrack.detectors.session import Detector
 from faimtrack.pipeline.frames import are_frames_at_hand, frames_sha256, full_length
-from faimtrack.pipeline.tasks import Task
+from faimtrack.pipeline.tasks import EMBEDDING_KEEPS, Task
 from faimtrack.provenance import Provenance
 from faimtrack.structures import SourceInfo
 from faimtrack.video import FrameSource
@@ -55,6 +55,32 @@ def require_masks(detector: Detector, info: SourceInfo) -> None:
         )
     if isinstance(table, DetectionTable) and table.masks is not None:
         _refuse_other_size(table.path, table.masks.sizes, info)
+
+
+def recorded_embedding_name(detector: Detector) -> str | None:
+    """Whose embeddings a file of detections has; None for a network, or a file without any."""
+    if not isinstance(detector, RecordedDetections) or not len(detector.table):
+        return None
+    return detector.table.embedding_name if isinstance(detector.table, DetectionTable) else None
+
+
+def require_embeddings(detector: Detector, task: Task) -> None:
+    """See that a file of detections has the embeddings that a detector was to give.
+
+    A network says itself if it has no mask branch to give them.
+
+    Raises:
+        ValueError: It has none.
+    """
+    keep = task.recipe.detector.keep
+    if not isinstance(detector, RecordedDetections) or keep not in EMBEDDING_KEEPS:
+        return
+    if len(detector.table) and recorded_embedding_name(detector) is None:
+        raise ValueError(
+            f"{detector.table.path}: expected detections with embeddings, got none: faimtrack "
+            f"detect --set detector.keep={keep} --format parquet writes them with a detector that "
+            "has a mask branch"
+        )
 
 
 def _refuse_other_size(path: Path, sizes: NDArray[np.int64], info: SourceInfo) -> None:

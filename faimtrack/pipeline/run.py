@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 from faimtrack.detectors.recorded import RecordedDetections
 from faimtrack.detectors.session import Detector, Session
 from faimtrack.pipeline.channels import Channel, Stopped
+from faimtrack.pipeline.enriching import Enricher
 from faimtrack.structures import Detections, Frame, SourceInfo, Tracks
 from faimtrack.trackers.base import Tracker
 
@@ -60,8 +61,9 @@ class PipelineSummary:
         first_frame: Index of the first frame; 0 without frames.
         last_frame: Index of the last frame; 0 without frames.
         seconds: From start to end.
-        stage_seconds: How long each stage was at work itself: decode, detect, track, write. Where
-            stages overlap their sum is more than `seconds`.
+        stage_seconds: How long each stage was at work itself: decode, detect, track, write and,
+            where somebody does that, motion and embed. Where stages overlap their sum is more than
+            `seconds`.
         cpu_seconds: Processor time of the whole process meanwhile, over all of its threads.
         stage_cpu_seconds: Processor time of each stage's own thread. What libraries do for it in
             threads of theirs (decoders, networks) is in `cpu_seconds` only.
@@ -85,6 +87,7 @@ def run_pipeline(
     tracker: Tracker | None,
     sinks: Sequence[Sink] = (),
     *,
+    enrichers: Sequence[Enricher] = (),
     overlap: bool | None = None,
     queue_frames: int = 4,
 ) -> PipelineSummary:
@@ -100,6 +103,8 @@ def run_pipeline(
         tracker: A fresh one; it is given every frame, also those without detections. None: nobody
             is followed, and the sinks get detections without tracks.
         sinks: Each gets every frame, in order, from one thread.
+        enrichers: What is added to frames and detections before the tracker and the sinks get
+            them, in the tracker's thread; fresh ones too.
         overlap: Whether decoding, tracking and writing have a thread each beside the detector's.
             None: if anything looks at pixels; text alone is faster in a plain loop.
         queue_frames: How many frames may wait between two stages; at most three times as many,
@@ -116,9 +121,10 @@ def run_pipeline(
     needs_images = (
         detector_looks
         or getattr(tracker, "needs_images", False)
+        or any(enricher.needs_images for enricher in enrichers)
         or any(sink.needs_images for sink in sinks)
     )
-    run = _Run(detector.open(source.info), tracker, sinks, needs_images)
+    run = _Run(detector.open(source.info), tracker, sinks, enrichers, needs_images)
     started, busy = time.perf_counter(), time.process_time()
     try:
         if needs_images if overlap is None else overlap:
@@ -158,15 +164,22 @@ class _Run:
     """The stages as generators, with what they count."""
 
     def __init__(
-        self, session: Session, tracker: Tracker | None, sinks: Sequence[Sink], needs_images: bool
+        self,
+        session: Session,
+        tracker: Tracker | None,
+        sinks: Sequence[Sink],
+        enrichers: Sequence[Enricher],
+        needs_images: bool,
     ) -> None:
         self.errors: list[BaseException] = []
         self._session = session
         self._update = _follow_nobody if tracker is None else tracker.update
         self._sinks = sinks
+        self._enrichers = enrichers
         self._needs_images = needs_images
-        self._seconds = dict.fromkeys(_STAGES, 0.0)
-        self._cpu_seconds = dict.fromkeys(_STAGES, 0.0)
+        stages = (*_STAGES, *(enricher.stage for enricher in enrichers))
+        self._seconds = dict.fromkeys(stages, 0.0)
+        self._cpu_seconds = dict.fromkeys(stages, 0.0)
         self._ids = _DistinctIds()
         self._frames = self._detections = self._rows = self._first = self._last = 0
 
@@ -219,6 +232,8 @@ class _Run:
 
     def track(self, answers: Iterable[Detected]) -> Iterator[Tracked]:
         for frame, detections in answers:
+            for enricher in self._enrichers:
+                detections = self._timed(enricher.stage, enricher.enrich, frame, detections)
             tracks = self._timed("track", self._update, detections, frame)
             frame.features = None  # far bigger than its pixels, and nobody asks for them later
             yield frame, detections, tracks

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from faimtrack.atomic import PartialFile
+from faimtrack.atomic import PartialFile, atomic_file
 from faimtrack.detectors.files import DetectionFile
 from faimtrack.motfile import format_mots, format_tracks, masks_of_tracks, mots_classes
 from faimtrack.structures import Detections, Frame, Image, Tracks
@@ -20,6 +20,9 @@ Draw = Callable[..., Image]
 It is called with the frame's pixels and its tracks, and with `masks` where they are drawn: a list
 with one a track, None for a track that has none.
 """
+
+Revise = Callable[[Sequence[tuple[int, Tracks]]], Iterable[tuple[int, Tracks]]]
+"""Goes over the tracks of a whole sequence, frame by frame with their numbers."""
 
 DEFAULT_FRAME_RATE = 25.0
 """Of videos made from images that come without a rate, frames per second."""
@@ -63,11 +66,13 @@ class TrackFile:
 
     def write(self, frame: Frame, detections: Detections, tracks: Tracks) -> None:
         """Append one frame's rows; they are on their way to the disk when this returns."""
-        number = frame.index - self._shift
-        self._file.write(format_tracks(number, tracks, with_classes=self._with_classes))
+        self._file.write(self._rows(frame.index, tracks))
         self._file.keep()
         self.first_frame = self.first_frame or frame.index
         self.last_frame = frame.index
+
+    def _rows(self, frame: int, tracks: Tracks) -> str:
+        return format_tracks(frame - self._shift, tracks, with_classes=self._with_classes)
 
     def __exit__(
         self,
@@ -76,6 +81,67 @@ class TrackFile:
         trace: TracebackType | None,
     ) -> None:
         self._file.__exit__(kind, error, trace)
+
+
+class RevisedTrackFile(TrackFile):
+    """Writes tracks that are gone over once more when all are there.
+
+    Until then the tracks as they came are in the partial file, and stay there after an error.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        revise: Revise,
+        *,
+        frame_shift: int = 0,
+        with_classes: bool = False,
+    ) -> None:
+        """Write to `path`.
+
+        Args:
+            path: Where the whole file will be.
+            revise: Goes over all tracks.
+            frame_shift: Subtracted from each frame number.
+            with_classes: As of `TrackFile`.
+        """
+        super().__init__(path, frame_shift=frame_shift, with_classes=with_classes)
+        self._revise = revise
+        self._tracks: list[tuple[int, Tracks]] = []
+
+    def __enter__(self) -> RevisedTrackFile:
+        super().__enter__()
+        self._tracks = []
+        return self
+
+    def write(self, frame: Frame, detections: Detections, tracks: Tracks) -> None:
+        """Append one frame's rows as they came."""
+        super().write(frame, detections, tracks)
+        self._tracks.append((frame.index, tracks))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            super().__exit__(kind, error, trace)
+            return
+        try:
+            with (
+                atomic_file(self.path) as temporary,
+                temporary.open("w", encoding="ascii", newline="\n") as out,
+            ):
+                for frame, tracks in self._revise(self._tracks):
+                    out.write(self._rows(frame, tracks))
+        except BaseException as failure:
+            super().__exit__(type(failure), failure, failure.__traceback__)
+            raise
+        # The partial file is no longer wanted: it goes, as after an error before any frame.
+        self._file.drop()
+        replaced = FileExistsError(f"{self.path}: written already")
+        self._file.__exit__(FileExistsError, replaced, None)
 
 
 class MaskFile:

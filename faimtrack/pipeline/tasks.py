@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
+from faimtrack.detectors.config import FeatureKind
 from faimtrack.detectors.files.formats import DetectionFormat
 from faimtrack.recipes import Recipe
 
 Existing = Literal["refuse", "resume", "overwrite"]
+EMBEDDING_KEEPS: tuple[FeatureKind, ...] = get_args(FeatureKind)
+"""What detectors keep that says how people look."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +26,8 @@ class Task:
         recipe: Tracker, detector and split.
         detections: A file of detections; None takes the sequence's own ``det/det.txt``.
         weights: A detector's file; it then looks at the pixels and no detection file is read.
+        embedder: What describes how detections look: a network's file, or the name of an embedder
+            that has no weights; None for nothing.
         existing: What to do with outputs that are there: `refuse` to touch them, `resume` (keep
             them if the same run made them of the same inputs, else make them anew) or
             `overwrite`.
@@ -40,6 +45,7 @@ class Task:
     recipe: Recipe
     detections: Path | None = None
     weights: Path | None = None
+    embedder: Path | str | None = None
     existing: Existing = "refuse"
     allow_empty: bool = False
 
@@ -66,6 +72,9 @@ class SequenceTask(Task):
         cache: The folder where a network's detections are kept for later runs; None for none.
         masks: Where the tracks' masks go as MOTS text; None for nowhere. They are drawn in the
             video too then.
+        regressor: The file of the network that moves boxes, for trackers that need one; None:
+            the detector does it.
+        camera_motion: The file of transforms, where camera motion is read from one.
     """
 
     product: ClassVar[str] = "tracks"
@@ -74,6 +83,8 @@ class SequenceTask(Task):
     video: Path | None = None
     cache: Path | None = None
     masks: Path | None = None
+    regressor: Path | None = None
+    camera_motion: Path | None = None
 
     @property
     def files(self) -> dict[str, Path]:

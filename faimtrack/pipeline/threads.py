@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from faimtrack.detectors.config import TorchConfig
 from faimtrack.onnx import available_threads
-from faimtrack.pipeline.tasks import Task
+from faimtrack.pipeline.tasks import SequenceTask, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,9 +46,14 @@ class ThreadCounts:
 
 def runs_network(task: Task) -> bool:
     """Whether a task runs a network, on whatever."""
-    return task.weights is not None
+    regressor = task.regressor if isinstance(task, SequenceTask) else None
+    return task.weights is not None or task.embedder is not None or regressor is not None
 
 
 def runs_torch(task: Task) -> bool:
     """Whether a task runs a network in torch."""
-    return runs_network(task) and isinstance(task.recipe.detector, TorchConfig)
+    if task.weights is not None and isinstance(task.recipe.detector, TorchConfig):
+        return True
+    if isinstance(task, SequenceTask) and task.regressor is not None:
+        return True  # nothing else moves boxes
+    return isinstance(task.embedder, Path) and task.embedder.suffix.lower() != ".onnx"

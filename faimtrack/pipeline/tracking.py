@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass
 
+from faimtrack.detectors.files import DetectionFile
 from faimtrack.pipeline.cache import KeptDetector, kept_detector
-from faimtrack.pipeline.inputs import make_detector, masks_record, tracks_record, video_record
-from faimtrack.pipeline.loader import DetectorLoader
-from faimtrack.pipeline.replay import require_masks
+from faimtrack.pipeline.embeddings import KeptEmbeddings, open_embeddings
+from faimtrack.pipeline.enriching import Enricher, MotionEnricher
+from faimtrack.pipeline.following import make_tracker, public_remark
+from faimtrack.pipeline.inputs import (
+    make_detector,
+    masks_record,
+    postprocessed_record,
+    require_images,
+    tracks_record,
+    video_record,
+)
+from faimtrack.pipeline.loader import NetworkLoader
+from faimtrack.pipeline.motion import open_camera_motion, require_motion_file
+from faimtrack.pipeline.postprocessing import require_an_end, track_file
+from faimtrack.pipeline.replay import require_embeddings, require_masks
 from faimtrack.pipeline.run import PipelineSummary, Sink, run_pipeline
 from faimtrack.pipeline.sequence import (
     Report,
@@ -16,22 +30,43 @@ from faimtrack.pipeline.sequence import (
     refuse_existing,
     stopped,
 )
-from faimtrack.pipeline.sinks import DetectionSink, MaskFile, Progress, TrackFile, TrackVideo
+from faimtrack.pipeline.sinks import DetectionSink, MaskFile, Progress, TrackVideo
 from faimtrack.pipeline.tasks import SequenceTask
 from faimtrack.provenance import Provenance, write_provenance
-from faimtrack.trackers import create_tracker
+from faimtrack.trackers import Tracker
 from faimtrack.video import FrameSource, open_source
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Stages:
+    """Who works on a sequence, each new for it or with nothing in mind from another one."""
+
+    detector: KeptDetector
+    motion: MotionEnricher | None
+    embeddings: KeptEmbeddings
+    tracker: Tracker
+
+    @property
+    def enrichers(self) -> list[Enricher]:
+        enrichers: list[Enricher | None] = [self.motion, self.embeddings.enricher]
+        return [enricher for enricher in enrichers if enricher is not None]
+
+    @property
+    def kept_files(self) -> list[DetectionFile]:
+        """Where answers go for later runs."""
+        files = [self.detector.file, self.embeddings.file]
+        return [file for file in files if file is not None]
+
+
 def track_sequence(
-    task: SequenceTask, report: Report | None = None, loader: DetectorLoader | None = None
+    task: SequenceTask, report: Report | None = None, loader: NetworkLoader | None = None
 ) -> SequenceResult:
     """Track one sequence and write its files.
 
     Args:
         task: What to do.
         report: Called after each frame.
-        loader: Where the network comes from, if there is one; None loads it for this sequence.
+        loader: Where networks come from, if there are any; None loads them for this sequence.
 
     Raises:
         SequenceStopped: Frames had been tracked already when something failed; they are kept
@@ -40,34 +75,49 @@ def track_sequence(
         OSError: Something cannot be read or written, or is there already.
     """
     refuse_existing(task)
+    require_motion_file(task)
     with open_source(task.source, split=task.recipe.settings.split) as source:
-        record = tracks_record(task, source)
+        require_an_end(task, source)
+        require_images(task, source)
+        online = tracks_record(task, source)
+        record = postprocessed_record(task, online)
         is_done, notes = look_back(task, record)
         if is_done:
             return SequenceResult(summary=None)
-        kept = _detector(task, source, record, loader or DetectorLoader())
-        if task.masks is not None:
-            require_masks(kept.detector, source.info)
-        summary = _run(task, source, kept, report)
+        stages = _stages(task, source, online, loader or NetworkLoader())
+        summary = _run(task, source, stages, report)
         write_provenance(task.output, record)
         if task.masks is not None:
-            write_provenance(task.masks, masks_record(record, kept.detector.class_names))
+            names = stages.detector.detector.class_names
+            write_provenance(task.masks, masks_record(online, names))
         if task.video is not None:
-            write_provenance(task.video, video_record(task, source, record))
-    if kept.warning is not None:
-        notes.append(kept.warning)
-    if not summary.detections:
-        notes.append("not a single detection in any frame; the result is empty")
-    elif not summary.rows:
-        notes.append("the detections gave no track; the result is empty")
-    remarks = () if kept.remark is None else (kept.remark,)
-    return SequenceResult(summary=summary, notes=tuple(notes), remarks=remarks)
+            write_provenance(task.video, video_record(task, source, online))
+    notes += _notes(task, stages, summary)
+    remarks = (stages.detector.remark, public_remark(task, online), *stages.embeddings.remarks)
+    told = tuple(remark for remark in remarks if remark is not None)
+    return SequenceResult(summary=summary, notes=tuple(notes), remarks=told)
+
+
+def _stages(
+    task: SequenceTask, source: FrameSource, record: Provenance, loader: NetworkLoader
+) -> _Stages:
+    """What does the work, and before the first frame whatever can be wrong with it."""
+    info = source.info
+    motion = open_camera_motion(task, info)
+    kept = _detector(task, source, record, loader)
+    if task.masks is not None:
+        require_masks(kept.detector, info)
+    require_embeddings(kept.detector, task)
+    tracker = make_tracker(task, info.frame_rate, loader)
+    threshold = getattr(tracker, "appearance_threshold", None)
+    embeddings = open_embeddings(task, info, record, kept.detector, threshold, loader)
+    return _Stages(detector=kept, motion=motion, embeddings=embeddings, tracker=tracker)
 
 
 def _detector(
-    task: SequenceTask, source: FrameSource, record: Provenance, loader: DetectorLoader
+    task: SequenceTask, source: FrameSource, record: Provenance, loader: NetworkLoader
 ) -> KeptDetector:
-    if task.cache is None:
+    if task.cache is None or task.weights is None:
         return KeptDetector(detector=make_detector(task, source, loader))
     return kept_detector(
         task.cache, source.info, record, lambda: make_detector(task, source, loader)
@@ -75,15 +125,14 @@ def _detector(
 
 
 def _run(
-    task: SequenceTask, source: FrameSource, kept: KeptDetector, report: Report | None
+    task: SequenceTask, source: FrameSource, stages: _Stages, report: Report | None
 ) -> PipelineSummary:
     """Track and write; nothing gets its final name before all is whole."""
-    info, recipe, detector = source.info, task.recipe, kept.detector
-    tracker = create_tracker(recipe.tracker_name, recipe.tracker, frame_rate=info.frame_rate)
+    info, recipe, detector = source.info, task.recipe, stages.detector.detector
     from_one = recipe.settings.numbering == "from-1"
     one_class = len(recipe.settings.classes) == 1 or len(detector.class_names) == 1
     shift = info.first_index - 1 if from_one else 0
-    result = TrackFile(task.output, frame_shift=shift, with_classes=not one_class)
+    result = track_file(task, frame_shift=shift, with_classes=not one_class)
     try:
         with contextlib.ExitStack() as files:
             # First in, last out: it gets its name when the video is whole. It also claims both.
@@ -97,13 +146,15 @@ def _run(
                 masks = MaskFile(task.masks, detector.class_names, frame_shift=shift)
                 sinks.append(files.enter_context(masks))
             sinks.append(result)
-            if kept.file is not None:
+            for file in stages.kept_files:
                 # Another run may be keeping the same ones at this moment.
                 with contextlib.suppress(BlockingIOError):
-                    sinks.append(DetectionSink(files.enter_context(kept.file)))
+                    sinks.append(DetectionSink(files.enter_context(file)))
             if report is not None:
                 sinks.append(Progress(lambda done: report(done, info.frame_count)))
-            summary = run_pipeline(source, detector, tracker, sinks)
+            summary = run_pipeline(
+                source, detector, stages.tracker, sinks, enrichers=stages.enrichers
+            )
             if not summary.frames:
                 raise ValueError(f"{task.name}: expected frames, got none")
     except Exception as error:
@@ -111,6 +162,30 @@ def _run(
             raise
         raise told from error
     return summary
+
+
+def _notes(task: SequenceTask, stages: _Stages, summary: PipelineSummary) -> list[str]:
+    """What the reader is warned of."""
+    warnings = (stages.detector.warning, stages.embeddings.warning)
+    notes = [warning for warning in warnings if warning is not None]
+    tracker, motion = task.recipe.tracker_name, stages.motion
+    if motion is not None and motion.failures:
+        notes.append(
+            f"camera motion: nothing to hold on to in {motion.failures:,} of {motion.frames:,} "
+            "frames; taken as still there"
+        )
+    if task.embedder is not None and stages.embeddings.is_unused:
+        notes.append(f"the embedder was not used: {tracker} as it is set looks at nobody")
+    if task.recipe.is_postprocessed and (task.masks is not None or task.video is not None):
+        others = ", ".join(what for what in task.files if what != task.product)
+        notes.append(
+            f"postprocessing changes the tracks alone; as they came they are in: {others}"
+        )
+    if not summary.detections:
+        notes.append("not a single detection in any frame; the result is empty")
+    elif not summary.rows:
+        notes.append("the detections gave no track; the result is empty")
+    return notes
 
 
 def _video(task: SequenceTask, source: FrameSource, class_names: tuple[str, ...]) -> TrackVideo:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,8 +81,8 @@ class TrackRows:
     def tracks_by_frame(self) -> Iterator[tuple[int, Tracks]]:
         """Number and tracks of every frame that has any, in order."""
         numbers, starts = np.unique(self.frames, return_index=True)
-        bounds = pairwise([*starts.tolist(), len(self)])
-        for frame, (start, end) in zip(numbers.tolist(), bounds, strict=True):
+        ends = [*starts[1:].tolist(), len(self)][: len(starts)]
+        for frame, start, end in zip(numbers.tolist(), starts.tolist(), ends, strict=True):
             rows = slice(start, end)
             yield (
                 frame,

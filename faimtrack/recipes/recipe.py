@@ -9,21 +9,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from faimtrack.appearance.config import EmbedderConfig
+from faimtrack.camera_motion.config import CameraMotionConfig
 from faimtrack.config import PresetConfig
-from faimtrack.detectors.config import DetectorConfig
+from faimtrack.detectors.config import DetectorConfig, Keep
 from faimtrack.detectors.families import config_class_of, config_class_of_family
+from faimtrack.detectors.files.formats import SUFFIXES
 from faimtrack.motfile import Numbering, SplitName
-from faimtrack.recipes.values import (
-    build_config,
-    field_types,
-    nearest,
-    parse_text,
-    parse_value,
-)
+from faimtrack.postprocess.config import PostprocessConfig
+from faimtrack.recipes.schema import BLOCKS, RecipeSchema
+from faimtrack.recipes.values import nearest, parse_text, parse_value
 from faimtrack.recipes.yaml_files import merged, read_recipe_tree
 from faimtrack.trackers import tracker_entry, tracker_names
 
 DEFAULT_TRACKER = "bytetrack"
+OWN_FEATURES: dict[str, Keep] = {
+    "instance-features": "instance_features",
+    "mask-features": "mask_features",
+}
+"""Words for an embedder that is the detector itself, and what its mask branch keeps then."""
+NO_EMBEDDER = "none"
+NO_CAMERA_MOTION = CameraMotionConfig(method="none")
 TRAINING_BLOCKS = (
     "network", "losses", "assignment", "data", "augmentation", "schedule", "validation",
     "mask_branch",
@@ -61,6 +67,15 @@ class Recipe:
         weights: The detector's name or file; None if detections come from elsewhere.
         detector: The detector's configuration; of no meaning without `weights`.
         settings: Split, numbering and what is tracked.
+        camera_motion: Who tells how the picture moved. Its file may also be a folder with one a
+            sequence, or the word `sequence` for each one's own ``camera_motion.txt``.
+        embedder_weights: The name or file of the network that describes how people look; None:
+            nobody does, or the detector itself (its `keep` says so).
+        embedder: The embedder's configuration; of no meaning without weights.
+        regressor_weights: The name or file of the network that moves boxes, for trackers that
+            need one; None: the detector does it.
+        regressor: The regressor's configuration; of no meaning without weights.
+        postprocess: What is done with the tracks when all are there.
     """
 
     tracker_name: str
@@ -68,18 +83,52 @@ class Recipe:
     weights: str | None
     detector: DetectorConfig
     settings: RunSettings
+    camera_motion: CameraMotionConfig = NO_CAMERA_MOTION
+    embedder_weights: str | None = None
+    embedder: EmbedderConfig = field(default_factory=EmbedderConfig)
+    regressor_weights: str | None = None
+    regressor: DetectorConfig = field(default_factory=DetectorConfig)
+    postprocess: PostprocessConfig = field(default_factory=PostprocessConfig)
+
+    @property
+    def is_postprocessed(self) -> bool:
+        """Whether anything is done with the tracks when all are there."""
+        steps = self.postprocess
+        return steps.interpolation != "none" or steps.minimum_length_frames > 1
 
     def tree(self) -> dict[str, Any]:
         """All settings as plain values, as a recipe file would write them.
 
-        Of a file of weights only the last part of its path is told.
+        Of a file only the last part of its path is told; blocks of what is not used are left out.
         """
-        weights = None if self.weights is None else Path(self.weights).name
-        return {
+        tree: dict[str, Any] = {
             "tracker": {"name": self.tracker_name, **dataclasses.asdict(self.tracker)},
-            "detector": {"weights": weights, **dataclasses.asdict(self.detector)},
-            **{name: _plain(value) for name, value in dataclasses.asdict(self.settings).items()},
+            "detector": {"weights": _name(self.weights), **dataclasses.asdict(self.detector)},
         }
+        if self.camera_motion.method != "none":
+            tree["camera_motion"] = dataclasses.asdict(self.camera_motion)
+            tree["camera_motion"]["file"] = _name(self.camera_motion.file)
+        for block, weights, config in (
+            ("embedder", self.embedder_weights, self.embedder),
+            ("regressor", self.regressor_weights, self.regressor),
+        ):
+            if weights is not None:
+                tree[block] = {"weights": _name(weights), **dataclasses.asdict(config)}
+        if self.is_postprocessed:
+            tree["postprocess"] = dataclasses.asdict(self.postprocess)
+        settings = dataclasses.asdict(self.settings)
+        return {**tree, **{name: _plain(value) for name, value in settings.items()}}
+
+
+def _name(path: str | None) -> str | None:
+    return None if path is None else Path(path).name
+
+
+def _featured(values: Mapping[str, Any]) -> str:
+    """The block of the network whose own features are meant: the one that looks at pixels."""
+    weights = values.get("detector.weights")
+    is_network = weights is not None and Path(weights).suffix.lower() not in SUFFIXES.values()
+    return "detector" if is_network or values.get("regressor.weights") is None else "regressor"
 
 
 def _plain(value: Any) -> Any:
@@ -105,7 +154,8 @@ def resolve_recipe(
             looked at.
         tracker: Name of a tracker; another one than the recipe's starts from its own defaults.
         detector: Name or file of a detector's weights; which settings it has depends on them.
-        settings: Values of `RunSettings`; those that are None are left alone.
+        settings: Values by key, such as those of `RunSettings`; those that are None are left
+            alone.
         overrides: ``key=value`` as typed: dotted keys, or bare ones while they are unique.
 
     Raises:
@@ -116,37 +166,91 @@ def resolve_recipe(
     where = "" if recipe is None else f"{os.fspath(recipe)}: "
     network = tree.get("network")
     tree = {block: content for block, content in tree.items() if block not in TRAINING_BLOCKS}
-    for block in ("tracker", "detector"):
+    for block in BLOCKS:
         if tree.get(block) is None:
             tree[block] = {}
         if not isinstance(tree[block], dict):
             raise ValueError(f"{where}{block}: expected a mapping, got {tree[block]!r}")
-    # Which keys there are depends on these two; their bare keys are known before.
-    wanted = _last(overrides, {"tracker.name", "name"}) or tracker
-    if wanted is not None:
-        tree = merged(tree, {"tracker": {"name": wanted}})
-    detector = _last(overrides, {"detector.weights", "weights"}) or detector
-    if detector is not None:
-        tree = merged(tree, {"detector": {"weights": detector}})
+    given = {key: value for key, value in (settings or {}).items() if value is not None}
+    # Which keys there are depends on these three; their bare keys are known before.
+    for block, key, wanted in (
+        ("tracker", "name", _last(overrides, {"tracker.name", "name"}) or tracker),
+        ("detector", "weights", _last(overrides, {"detector.weights", "weights"}) or detector),
+        ("regressor", "weights", _last(overrides, {"regressor.weights"})),
+    ):
+        wanted = wanted or given.get(f"{block}.{key}")
+        if wanted is not None:
+            tree = merged(tree, {block: {key: wanted}})
     name = tree["tracker"].get("name", DEFAULT_TRACKER)
     if name not in tracker_names():
         raise ValueError(
             f"{where}tracker: expected {', '.join(tracker_names())}, got {name!r}; "
             f"the nearest is {nearest(str(name), tracker_names())}"
         )
-    weights = tree["detector"].get("weights")
-    schema = _Schema(
-        tracker_entry(name).config_class,
-        _detector_config(weights if isinstance(weights, str) else None, network),
-    )
-    values = schema.from_tree(where, tree)
-    for key, value in (settings or {}).items():
-        if value is not None:
-            values[schema.find(key)] = parse_value(key, value, schema.types[schema.find(key)])
+    schema = _schema(name, tree, network)
+    values = _laid({}, schema.from_tree(where, tree))
+    layer = {}
+    for key, value in given.items():
+        found = schema.find(key)
+        layer[found] = parse_value(key, value, schema.types[found])
+    values, layer = _laid(values, layer), {}
     for text in overrides:
-        key = schema.find(_key(text))
-        values[key] = parse_text(key, text.partition("=")[2].strip(), schema.types[key])
-    return schema.build(name, values)
+        found = schema.find(_key(text))
+        layer[found] = parse_text(found, text.partition("=")[2].strip(), schema.types[found])
+    return _build(name, schema, _laid(values, layer))
+
+
+def _schema(tracker_name: str, tree: Mapping[str, Any], network: Any) -> RecipeSchema:
+    """The keys that there are with this tracker and these networks."""
+    detector, regressor = tree["detector"].get("weights"), tree["regressor"].get("weights")
+    configs: dict[str, type[PresetConfig]] = {
+        "tracker": tracker_entry(tracker_name).config_class,
+        "detector": _detector_config(detector if isinstance(detector, str) else None, network),
+        "camera_motion": CameraMotionConfig,
+        "embedder": EmbedderConfig,
+        "regressor": config_class_of(regressor)
+        if isinstance(regressor, str)
+        else config_class_of_family("faster-rcnn"),
+        "postprocess": PostprocessConfig,
+    }
+    return RecipeSchema(configs, RunSettings)
+
+
+def _laid(values: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
+    """Values with a layer of later ones over them.
+
+    Who names another source of camera motion means no file that was named before, and who names a
+    file means that it is read.
+    """
+    method, file = "camera_motion.method", "camera_motion.file"
+    laid = dict(values)
+    if layer.get(method, "file") != "file":
+        laid.pop(file, None)
+    if layer.get(file) is not None:
+        laid[method] = "file"
+    return {**laid, **layer}
+
+
+def _build(tracker_name: str, schema: RecipeSchema, values: Mapping[str, Any]) -> Recipe:
+    """The recipe of validated values; the detector's own features become what it keeps."""
+    values = dict(values)
+    if not any(key.startswith("camera_motion.") for key in values):
+        values["camera_motion.method"] = "none"
+    if values.get("embedder.weights") == NO_EMBEDDER:
+        values["embedder.weights"] = None
+    own = OWN_FEATURES.get(values.get("embedder.weights") or "")
+    if own is not None:
+        del values["embedder.weights"]
+        values[f"{_featured(values)}.keep"] = own
+    built, weights = schema.build(values)
+    return Recipe(
+        tracker_name=tracker_name,
+        weights=weights["detector"],
+        settings=built.pop(""),
+        embedder_weights=weights["embedder"],
+        regressor_weights=weights["regressor"],
+        **built,
+    )
 
 
 def _detector_config(weights: str | None, network: Any) -> type[DetectorConfig]:
@@ -168,81 +272,3 @@ def _key(override: str) -> str:
     if not equals or not key.strip():
         raise ValueError(f"--set {override}: expected key=value")
     return key.strip()
-
-
-class _Schema:
-    """Every key that a recipe with a certain tracker may have, dotted, and its type."""
-
-    def __init__(
-        self, tracker_config: type[PresetConfig], detector_config: type[DetectorConfig]
-    ) -> None:
-        self._configs = {"tracker": tracker_config, "detector": detector_config}
-        self.types: dict[str, Any] = {
-            "tracker.name": str,
-            "tracker.preset": str,
-            "detector.weights": str | None,
-            "detector.preset": str,
-        }
-        for prefix, config_class in (
-            ("tracker.", tracker_config),
-            ("detector.", detector_config),
-            ("", RunSettings),
-        ):
-            for name, expected in field_types(config_class).items():
-                self.types[prefix + name] = expected
-
-    def find(self, key: str) -> str:
-        """The full key for one that may be bare."""
-        if key in self.types:
-            return key
-        if key == "preset":  # who names no block means the tracker, which has many
-            return "tracker.preset"
-        found = [known for known in self.types if known.rpartition(".")[2] == key]
-        if len(found) > 1:
-            raise ValueError(f"{key}: expected one of {', '.join(found)}, got a name of several")
-        if not found:
-            bare = [known.rpartition(".")[2] for known in self.types]
-            closest = nearest(key, [*self.types, *bare])
-            raise ValueError(f"{key}: unknown key; the nearest is {closest}")
-        return found[0]
-
-    def from_tree(self, where: str, tree: Mapping[str, Any]) -> dict[str, Any]:
-        """Validated values of a recipe's tree, by dotted key."""
-        values = {}
-        for block, content in tree.items():
-            inside = (
-                {f"{block}.{key}": value for key, value in content.items()}
-                if (isinstance(content, dict))
-                else {block: content}
-            )
-            for key, value in inside.items():
-                if key not in self.types:
-                    raise ValueError(
-                        f"{where}{key}: unknown key; the nearest is {nearest(key, self.types)}"
-                    )
-                values[key] = parse_value(f"{where}{key}", value, self.types[key])
-        return values
-
-    def build(self, name: str, values: Mapping[str, Any]) -> Recipe:
-        """The recipe of validated values."""
-        blocks: dict[str, dict[str, Any]] = {"tracker": {}, "detector": {}, "": {}}
-        for key, value in values.items():
-            block, _, bare = key.rpartition(".")
-            blocks[block][bare] = value
-        blocks["tracker"].pop("name", None)
-        return Recipe(
-            tracker_name=name,
-            weights=blocks["detector"].pop("weights", None),
-            tracker=self._block("tracker", blocks["tracker"]),
-            detector=self._block("detector", blocks["detector"]),
-            settings=build_config("", RunSettings(), blocks[""]),
-        )
-
-    def _block(self, block: str, values: dict[str, Any]) -> Any:
-        """The configuration of a block: its preset, and single values over it."""
-        preset = values.pop("preset", "default")
-        try:
-            base = self._configs[block].preset(preset)
-        except ValueError as error:
-            raise ValueError(f"{block}.{error}") from None
-        return build_config(block, base, values)

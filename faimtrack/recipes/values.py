@@ -42,6 +42,8 @@ def parse_text(key: str, text: str, expected: Any) -> Any:
         ValueError: It does not fit; one line that names `key`.
     """
     adapter: TypeAdapter[Any] = TypeAdapter(expected)
+    if typing.get_origin(expected) is typing.Literal and text in typing.get_args(expected):
+        return text  # `none` may be one of its words
     if text.lower() in {"none", "null"}:
         return _checked(key, text, lambda: adapter.validate_python(None, strict=True))
     try:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from faimtrack.structures import Detections, Frame, Tracks
 from faimtrack.testing.requirement import require
-from faimtrack.trackers.base import Tracker
+from faimtrack.trackers.base import State, Tracker
 from faimtrack.trackers.state import load_state, save_state
 
 _WIDTH, _HEIGHT, _RATE = 640, 480, 25.0
@@ -20,7 +20,12 @@ _CLASS_NAMES = ("person", "bicycle")
 Sequence = list[tuple[Detections, Frame]]
 
 
-def check_tracker(make_tracker: Callable[[], Tracker], sequence: Sequence | None = None) -> None:
+def check_tracker(
+    make_tracker: Callable[[], Tracker],
+    sequence: Sequence | None = None,
+    *,
+    restore: Callable[[State], Tracker] | None = None,
+) -> None:
     """Check that a tracker keeps what `Tracker` promises.
 
     Ids are positive, unique in a frame and start again from 1 after `reset`; every row that names
@@ -34,6 +39,8 @@ def check_tracker(make_tracker: Callable[[], Tracker], sequence: Sequence | None
         make_tracker: Makes a fresh tracker.
         sequence: Detections and frames to check with; None makes 60 frames of two classes that
             walk, vanish, come back and leave the picture, with empty frames and false alarms.
+        restore: Makes a tracker from a state; None takes the tracker's own `from_state`, which is
+            right for all that need nothing but the state (no networks).
 
     Raises:
         AssertionError: Something does not hold; the message says what.
@@ -54,7 +61,7 @@ def check_tracker(make_tracker: Callable[[], Tracker], sequence: Sequence | None
     _check_interleaved(make_tracker, sequence, answers)
     _check_empty(make_tracker())
     _check_uneven_times(make_tracker())
-    _check_states(make_tracker, sequence, answers)
+    _check_states(make_tracker, restore, sequence, answers)
 
 
 def crossing_sequence(seed: int = 0, frame_count: int = 60) -> Sequence:
@@ -158,14 +165,18 @@ def _check_uneven_times(tracker: Tracker) -> None:
 
 
 def _check_states(
-    make_tracker: Callable[[], Tracker], sequence: Sequence, expected: list[Tracks]
+    make_tracker: Callable[[], Tracker],
+    restore: Callable[[State], Tracker] | None,
+    sequence: Sequence,
+    expected: list[Tracks],
 ) -> None:
     running = make_tracker()
+    restore = restore or type(running).from_state
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "state.npz"
         for stop, (detections, frame) in enumerate(sequence):
             save_state(path, running.state())
-            restored = type(running).from_state(load_state(path))
+            restored = restore(load_state(path))
             rest = _run(restored, sequence[stop:])
             _check_same(expected[stop:], rest, f"a tracker restored after {stop} frames")
             running.update(detections, frame)

@@ -331,8 +331,12 @@ class RowTracker:
         return state
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Any:
+    def from_state(cls, state: Mapping[str, Any], **networks: Any) -> Any:
         """A tracker that goes on exactly where the one that gave `state` stood.
+
+        Args:
+            state: What it gave.
+            networks: What such a tracker is made with besides, for they are no part of a state.
 
         Raises:
             ValueError: The state is of another tracker or of a format this version cannot read.
@@ -344,7 +348,7 @@ class RowTracker:
                 f"got {came[0]}, format {came[1]}"
             )
         try:
-            tracker = cls(cls.config_class(**json.loads(state["config"])))
+            tracker = cls(cls.config_class(**json.loads(state["config"])), **networks)
             tracker._clock.restore(dict(state))
             if "appearance.name" in state:  # older states have none
                 tracker._appearance.restore(state)

@@ -110,9 +110,7 @@ class OcSort(SortFamily):
         config = self.config
         camera_motion = camera_motion_of(frame)
         candidates = self._candidates(detections, frame)
-        is_called = (candidates.scores >= config.low_threshold).any()
-        # The authors' loop does not call its tracker where there is nothing at all.
-        skipped = config.published_quirks and not is_called
+        skipped = self._is_skipped(candidates)
         steps = 0.0 if skipped else self._clock.advance(frame, one_step=config.published_quirks)
         if camera_motion is not None:
             self._warp(camera_motion)
@@ -160,15 +158,32 @@ class OcSort(SortFamily):
         # What is frozen of the others is over: moved for ever, it would leave the range of
         # numbers.
         lost = np.flatnonzero(tracks["observation_age"] < tracks["age"])
-        frozen = tracks[lost]
-        XYSR.warp(frozen, transform, of="frozen_")
-        tracks[lost] = frozen
-        tracks["observation"] = warp_boxes(tracks["observation"], transform)
-        recent = tracks["recent"]
-        tracks["recent"] = warp_boxes(recent.reshape(-1, 4), transform).reshape(recent.shape)
+        frozen = self._thawed(lost)
+        self._motion.warp(frozen, transform)
+        tracks["frozen_mean"][lost] = frozen["mean"]
+        tracks["frozen_covariance"][lost] = frozen["covariance"]
+        # Likewise older observations than any direction is taken from.
+        recent = tracks["recent_age"] > tracks["age"][:, None] - self.config.direction_gap
+        tracks["recent"][recent] = self._warp_seen(tracks["recent"][recent], transform)
+        tracks["observation"] = self._warp_seen(tracks["observation"], transform)
+        self._turn_directions(transform)
+
+    def _warp_seen(
+        self, boxes: NDArray[np.float64], transform: AffineTransform
+    ) -> NDArray[np.float64]:
+        """Boxes of earlier detections, `(N, 4)` corners, as the camera moved them."""
+        return warp_boxes(boxes, transform)
+
+    def _turn_directions(self, transform: AffineTransform) -> None:
+        tracks = self._tracks
         turned = tracks["direction"][:, ::-1] @ transform[:, :2].T  # y, x → x, y
         length = np.hypot(turned[:, :1], turned[:, 1:])
         tracks["direction"] = turned[:, ::-1] / np.where(length > 0.0, length, 1.0)
+
+    def _is_skipped(self, candidates: Candidates) -> bool:
+        """Whether the authors' loop would not call its tracker: there is nothing at all."""
+        some = (candidates.scores >= self.config.low_threshold).any()
+        return self.config.published_quirks and not some
 
     def _begin(self, candidates: Candidates) -> Rows:
         begun = super()._begin(candidates)
@@ -239,10 +254,7 @@ class OcSort(SortFamily):
         known = tracks["matched"][rows]
         directions = _directions(self._earlier(rows), boxes)
         tracks["direction"][rows[known]] = directions[known]
-        lost = tracks["matched"][rows] & (tracks["last"][rows] < self._clock.previous)
-        if lost.any():
-            self._reupdate(rows[lost], boxes[lost])
-        XYSR.update(tracks, rows, XYSR.measure(boxes))
+        self._correct(rows, boxes, known & (tracks["last"][rows] < self._clock.previous))
         self._hit(rows, taken)
         self._remember(tracks["id"][rows], taken)
         age = tracks["age"][rows]
@@ -251,30 +263,58 @@ class OcSort(SortFamily):
         tracks["recent_age"][rows, age % self.config.direction_gap] = age
         tracks["matched"][rows] = True
 
+    def _correct(
+        self, rows: NDArray[np.int64], boxes: NDArray[np.float64], lost: NDArray[np.bool_]
+    ) -> None:
+        """Correct the filters of some tracks; first, those that were lost along a virtual path."""
+        if lost.any():
+            self._reupdate(rows[lost], boxes[lost])
+        XYSR.update(self._tracks, rows, XYSR.measure(boxes))
+
     def _freeze(self, missed: NDArray[np.int64]) -> None:
         """Remember the state of tracks in the first frame that misses them."""
         first = missed[self._tracks["last"][missed] == self._clock.previous]
         self._tracks["frozen_mean"][first] = self._tracks["mean"][first]
         self._tracks["frozen_covariance"][first] = self._tracks["covariance"][first]
 
+    def _thawed(self, rows: NDArray[np.int64]) -> Rows:
+        """A copy of some tracks with the states in which they were first missed."""
+        tracks: Rows = self._tracks[rows]
+        tracks["mean"], tracks["covariance"] = tracks["frozen_mean"], tracks["frozen_covariance"]
+        return tracks
+
     def _reupdate(self, rows: NDArray[np.int64], boxes: NDArray[np.float64]) -> None:
         """ORU: go back to where the tracks were lost, and along a straight line to `boxes`."""
-        tracks = self._tracks[rows]
-        tracks["mean"], tracks["covariance"] = tracks["frozen_mean"], tracks["frozen_covariance"]
+        tracks = self._thawed(rows)
         frames = tracks["age"] - tracks["observation_age"]
         steps = ((self._clock.now - tracks["last"]) / frames)[:, None]
-        start, end = _centre_and_size(tracks["observation"]), _centre_and_size(boxes)
-        stride = (end - start) / frames[:, None]
+        # Corners move as straight as centres and sizes do.
+        start = self._path_start(tracks)
+        stride = (boxes - start) / frames[:, None]
         for passed in range(1, int(frames.max()) + 1):
             active = np.flatnonzero(frames >= passed)
-            virtual = start[active] + passed * stride[active]
-            XYSR.update(tracks, active, _area_and_aspect(virtual))
+            self._replay_update(tracks, active, start[active] + passed * stride[active])
             ongoing = np.flatnonzero(frames > passed)
             moving = tracks[ongoing]
-            XYSR.predict(moving, steps[ongoing])
+            self._replay_predict(moving, steps[ongoing])
             tracks[ongoing] = moving
         self._tracks["mean"][rows] = tracks["mean"]
         self._tracks["covariance"][rows] = tracks["covariance"]
+
+    def _path_start(self, tracks: Rows) -> NDArray[np.float64]:
+        """`(N, 4)` corners where the virtual paths of tracks begin."""
+        observations: NDArray[np.float64] = tracks["observation"]
+        return observations
+
+    def _replay_update(
+        self, tracks: Rows, rows: NDArray[np.int64], boxes: NDArray[np.float64]
+    ) -> None:
+        """Correct some tracks by `boxes` on their virtual paths."""
+        XYSR.update(tracks, rows, XYSR.measure(boxes))
+
+    def _replay_predict(self, tracks: Rows, steps: NDArray[np.float64]) -> None:
+        """Move tracks on along their virtual paths by `(N, 1)` nominal frames."""
+        XYSR.predict(tracks, steps)
 
 
 def _centres(boxes: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -289,16 +329,3 @@ def _directions(start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray
     length = np.sqrt((moved * moved).sum(axis=1)) + _TINY
     directions: NDArray[np.float64] = moved / length[:, None]
     return directions
-
-
-def _centre_and_size(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    sizes = boxes[:, 2:] - boxes[:, :2]
-    return np.concatenate([boxes[:, :2] + sizes / 2, sizes], axis=1)
-
-
-def _area_and_aspect(centre_and_size: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Centre, width and height as the motion model measures them."""
-    measured = centre_and_size.copy()
-    measured[:, 2] = centre_and_size[:, 2] * centre_and_size[:, 3]
-    measured[:, 3] = centre_and_size[:, 2] / centre_and_size[:, 3]
-    return measured

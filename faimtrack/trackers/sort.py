@@ -24,7 +24,7 @@ from faimtrack.trackers.base import (
     joined,
 )
 from faimtrack.trackers.config import RowTrackerConfig
-from faimtrack.trackers.motion import STATE_FIELDS, XYSR
+from faimtrack.trackers.motion import STATE_FIELDS, XYSR, RowMotion
 
 _REFERENCE: dict[str, Any] = {
     "published_quirks": True,
@@ -82,6 +82,11 @@ class SortFamily(RowTracker):
     _tracks: Rows
 
     @property
+    def _motion(self) -> RowMotion:
+        """How boxes move."""
+        return XYSR
+
+    @property
     def appearance_threshold(self) -> float | None:
         """The lowest score of a detection whose embedding is looked at; None: none is."""
         return self.config.detection_threshold if self.config.use_appearance else None
@@ -95,7 +100,7 @@ class SortFamily(RowTracker):
 
     def _warp(self, transform: AffineTransform) -> None:
         """Move all tracks as the camera moved the picture."""
-        XYSR.warp(self._tracks, transform)
+        self._motion.warp(self._tracks, transform)
 
     def _predict(self, steps: float) -> NDArray[np.float64]:
         """Move all tracks on; forget those that have become impossible.
@@ -105,14 +110,18 @@ class SortFamily(RowTracker):
         """
         tracks = self._tracks
         tracks["streak"][tracks["last"] < self._clock.previous] = 0
-        mean = tracks["mean"]
-        vanishing = mean[:, 0, 2] + mean[:, 1, 2] * steps <= 0  # an area below zero
-        mean[vanishing, 1, 2] = 0.0
-        XYSR.predict(tracks, steps)
-        boxes = XYSR.boxes(tracks)
+        self._move_on(steps)
+        boxes = self._motion.boxes(tracks)
         possible = np.isfinite(boxes).all(axis=1)
         self._tracks = tracks[possible]
         return boxes[possible]
+
+    def _move_on(self, steps: float) -> None:
+        """Move all tracks on; none to an area below zero."""
+        mean = self._tracks["mean"]
+        vanishing = mean[:, 0, 2] + mean[:, 1, 2] * steps <= 0
+        mean[vanishing, 1, 2] = 0.0
+        XYSR.predict(self._tracks, steps)
 
     def _hit(self, rows: NDArray[np.int64], taken: Candidates) -> None:
         """Write down which detection each of some tracks took."""
@@ -122,7 +131,7 @@ class SortFamily(RowTracker):
 
     def _begin(self, candidates: Candidates) -> Rows:
         begun = self._new_rows(candidates)
-        XYSR.start(begun, candidates.boxes)
+        self._motion.start(begun, candidates.boxes)
         self._remember(begun["id"], candidates)
         begun["last"] = self._clock.now
         return begun

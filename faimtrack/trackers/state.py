@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from faimtrack.atomic import atomic_file
+from faimtrack.interfaces import BoxRegressor, Embedder
 from faimtrack.trackers.base import State, Tracker
-from faimtrack.trackers.registry import tracker_entry
+from faimtrack.trackers.registry import restore_tracker
 
 _SCALARS = "scalars.json"
 
@@ -49,14 +50,22 @@ def load_state(path: str | os.PathLike[str]) -> State:
     return state
 
 
-def load_tracker(path: str | os.PathLike[str]) -> Tracker:
+def load_tracker(
+    path: str | os.PathLike[str],
+    *,
+    regressor: BoxRegressor | None = None,
+    embedder: Embedder | None = None,
+) -> Tracker:
     """The tracker whose state `save_state` wrote, whichever it was.
 
+    Args:
+        path: The file.
+        regressor: As it had, if it is one that needs one; networks are no part of a state.
+        embedder: Likewise.
+
     Raises:
-        ValueError: The file is no tracker state that this version can read.
+        ValueError: The file is no tracker state that this version can read, or the networks are
+            not those that it had.
         OSError: The file cannot be read.
     """
-    state = load_state(path)
-    entry = tracker_entry(str(state.get("tracker")))
-    tracker: Tracker = entry.tracker_class.from_state(state)
-    return tracker
+    return restore_tracker(load_state(path), regressor=regressor, embedder=embedder)

@@ -63,6 +63,35 @@ class TrainingBatch:
         )
 
 
+class Part(Protocol):
+    """What goes through the network together: a `TrainingBatch`, or groups of crops.
+
+    Attributes:
+        images: `N`, each `(3, H, W)` uint8 RGB.
+        names: What each image was made of, for messages.
+    """
+
+    @property
+    def images(self) -> Any:
+        """Images."""
+
+    @property
+    def names(self) -> tuple[tuple[str, ...], ...]:
+        """Files."""
+
+    def __len__(self) -> int:
+        """Number of images."""
+        ...
+
+    def to(self, device: Any) -> Part:
+        """The same on a device."""
+        ...
+
+    def pin_memory(self) -> Part:
+        """The same in memory that a GPU reads fast."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class StepBatch:
     """One process's share of what an optimizer's step learns from.
@@ -73,7 +102,7 @@ class StepBatch:
     """
 
     step: int
-    parts: tuple[TrainingBatch, ...]
+    parts: tuple[Part, ...]
 
     def to(self, device: Any) -> StepBatch:
         """The same on a device."""
@@ -96,8 +125,12 @@ class SampleSource(Protocol):
     def image_count(self) -> int:
         """Images of an epoch."""
 
-    def sample(self, step: int, epoch: int, index: int) -> TrainingSample:
+    def sample(self, step: int, epoch: int, index: int) -> Any:
         """Image `index` as `epoch` and the size of `step` change it."""
+        ...
+
+    def join(self, samples: Sequence[Any]) -> Part:
+        """Samples as what goes through the network together."""
         ...
 
 
@@ -158,7 +191,7 @@ class _Keyed(Dataset[Any]):
     def __init__(self, source: SampleSource) -> None:
         self._source = source
 
-    def __getitem__(self, key: tuple[int, int, int]) -> tuple[int, TrainingSample] | _Failure:
+    def __getitem__(self, key: tuple[int, int, int]) -> tuple[int, Any] | _Failure:
         try:
             return key[0], self._source.sample(*key)
         except (ValueError, OSError) as error:
@@ -219,7 +252,7 @@ def make_loader(
         _Keyed(source),
         batch_sampler=_Steps(plan, steps),
         num_workers=workers,
-        collate_fn=partial(_collate, accumulate=plan.accumulate),
+        collate_fn=partial(_collate, source=source, accumulate=plan.accumulate),
         worker_init_fn=_prepare_worker if workers else None,
         multiprocessing_context=context,
         pin_memory=pin_memory,
@@ -238,7 +271,7 @@ def _prepare_worker(number: int) -> None:
 
 
 def _collate(
-    answers: Sequence[tuple[int, TrainingSample] | _Failure], *, accumulate: int
+    answers: Sequence[tuple[int, Any] | _Failure], *, source: SampleSource, accumulate: int
 ) -> StepBatch | _Failure:
     samples = []
     for answer in answers:
@@ -247,7 +280,7 @@ def _collate(
         samples.append(answer)
     share = len(samples) // accumulate
     parts = [
-        batch_of([sample for _, sample in samples[start : start + share]])
+        source.join([sample for _, sample in samples[start : start + share]])
         for start in range(0, len(samples), share)
     ]
     return StepBatch(samples[0][0], tuple(parts))

@@ -1,4 +1,4 @@
-"""How detectors are trained: schedule, network, data and validation; no torch here."""
+"""How networks are trained: schedule, network, data and validation; no torch here."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ class ScheduleConfig(PresetConfig):
 
     The optimizer's step is the only clock: an epoch is as many steps as show each image once.
 
-    Presets: `yolox` is YOLOX's own; `mmdetection` that of MMTracking's detectors for Tracktor.
+    A network that re-identifies is shown a group of crops for each that is counted here.
+
+    Presets: `yolox` is YOLOX's own; `mmdetection` that of MMTracking's detectors for Tracktor,
+    `reid` that of its re-identification network.
     """
 
     _presets: ClassVar[dict[str, dict[str, Any]]] = {
@@ -30,6 +33,13 @@ class ScheduleConfig(PresetConfig):
             "learning_rate_per_image": 0.02 / 16, "warm_up_epochs": 0.0, "warm_up_steps": 100,
             "warm_up": "linear", "warm_up_start": 0.01, "plain_epochs": 0.0,
             "decay_epochs": (6.0,), "nesterov": False, "weight_decay": 1e-4,
+            "decay_norms_and_biases": True, "averaging": 0.0,
+        },
+        "reid": {
+            "decay": "steps", "epochs": 6.0, "batch_size": 8,
+            "learning_rate_per_image": 0.1 / 8, "warm_up_epochs": 0.0, "warm_up_steps": 1000,
+            "warm_up": "linear", "warm_up_start": 0.001, "plain_epochs": 0.0,
+            "decay_epochs": (5.0,), "nesterov": False, "weight_decay": 1e-4,
             "decay_norms_and_biases": True, "averaging": 0.0,
         },
     }  # fmt: skip
@@ -174,8 +184,8 @@ class DataConfig(HalfSplitConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ValidationConfig(PresetConfig):
-    """How good the network is while it learns, on what it does not learn from."""
+class ValidationTimes(PresetConfig):
+    """When and on what a network is scored while it learns."""
 
     split: SplitName = parameter("val-half", "Which part of each sequence.")
     every_epochs: float = parameter(
@@ -185,15 +195,21 @@ class ValidationConfig(PresetConfig):
         None, "Steps in place of `every_epochs`; 0: none on the way.", unit="steps", low=0
     )
     at_end: bool = parameter(True, "Whether the last weights are scored too.")
-    choose_by: Literal["HOTA", "AP", "AP50"] = parameter(
-        "HOTA", "By which of the numbers `best.safetensors` is chosen."
-    )
-    pictures: int = parameter(
-        4, "Frames whose predictions are drawn at each validation.", unit="frames", low=0
-    )
 
     @property
     def takes_place(self) -> bool:
         """Whether there is any validation."""
         every = self.every_epochs if self.every_steps is None else self.every_steps
         return self.at_end or every > 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationConfig(ValidationTimes):
+    """How good the network is while it learns, on what it does not learn from."""
+
+    choose_by: Literal["HOTA", "AP", "AP50"] = parameter(
+        "HOTA", "By which of the numbers `best.safetensors` is chosen."
+    )
+    pictures: int = parameter(
+        4, "Frames whose predictions are drawn at each validation.", unit="frames", low=0
+    )

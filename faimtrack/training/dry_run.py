@@ -14,7 +14,7 @@ from lightning.pytorch import Callback
 
 from faimtrack.training.fit import Machines, fit
 from faimtrack.training.prepare import peak_memory_bytes, prepare_training
-from faimtrack.training.recipe import TrainingRecipe
+from faimtrack.training.recipe import AnyTrainingRecipe, TrainingRecipe
 from faimtrack.training.samples import DataPlaces
 
 
@@ -23,7 +23,7 @@ class DryRun:
     """What a step took.
 
     Attributes:
-        images: Of the step.
+        images: Of the step; for re-identification crops.
         size: Height and width in pixels of its largest input.
         parameters: Weights that learn.
         seconds: From its samples being there to its end, on a GPU with what is done once only.
@@ -41,12 +41,12 @@ class DryRun:
     remarks: tuple[str, ...]
 
 
-def dry_run(recipe: TrainingRecipe, places: DataPlaces, machines: Machines) -> DryRun:
+def dry_run(recipe: AnyTrainingRecipe, places: DataPlaces, machines: Machines) -> DryRun:
     """Do one step at a recipe's full size and largest resolution, with its augmentation.
 
-    On a GPU with one device's share of the batch; on a CPU with one image, and in full precision
-    where half is asked for. Nothing is written. Initial weights that are not on this machine are
-    replaced by random ones, and a remark says so.
+    On a GPU with one device's share of the batch; on a CPU with one image or one group of crops,
+    and in full precision where half is asked for. Nothing is written. Initial weights that are
+    not on this machine are replaced by random ones, and a remark says so.
 
     Args:
         recipe: What to try.
@@ -72,10 +72,11 @@ def dry_run(recipe: TrainingRecipe, places: DataPlaces, machines: Machines) -> D
             precision=precision,
             warm_up_steps=0,  # the first step of a warm-up from 0 would change nothing
         ),
-        augmentation=dataclasses.replace(
-            recipe.augmentation, smallest_input=recipe.augmentation.largest_input
-        ),
     )
+    if isinstance(small, TrainingRecipe):
+        changes = small.augmentation
+        largest = dataclasses.replace(changes, smallest_input=changes.largest_input)
+        small = dataclasses.replace(small, augmentation=largest)
     prepared = prepare_training(small, places, need_initial_weights=False)
     clock = _Clock()
     with tempfile.TemporaryDirectory() as folder:
@@ -92,7 +93,7 @@ def dry_run(recipe: TrainingRecipe, places: DataPlaces, machines: Machines) -> D
     assert module.result is not None
     learning = [each for each in prepared.learner.parameters() if each.requires_grad]
     return DryRun(
-        images=images,
+        images=clock.images,
         size=clock.size,
         parameters=sum(each.numel() for each in learning),
         seconds=clock.seconds,
@@ -106,6 +107,7 @@ class _Clock(Callback):
     """Takes the time of a step."""
 
     seconds = 0.0
+    images = 0
     size = (0, 0)
     peak_memory_bytes = 0
 
@@ -113,6 +115,7 @@ class _Clock(Callback):
         self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int
     ) -> None:
         shapes = [image.shape[1:] for part in batch.parts for image in part.images]
+        self.images = len(shapes)
         self.size = (max(shape[0] for shape in shapes), max(shape[1] for shape in shapes))
         self.seconds = -time.monotonic()
 

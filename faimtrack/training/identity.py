@@ -7,13 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from faimtrack.training.recipe import TrainingRecipe
+from faimtrack.training.recipe import AnyTrainingRecipe
 
 _MOST_DIFFERENCES = 6
 _DIGITS = 12
 _BLOCKS = ("network", "losses", "assignment", "data", "augmentation", "schedule", "mask_branch")
 # They change no weight.
-_FREE = {"schedule.log_every", "schedule.checkpoint_every", "schedule.checkpoints_kept"}
+_FREE = {
+    "schedule.log_every", "schedule.checkpoint_every", "schedule.checkpoints_kept",
+    "data.memory_mib",
+}  # fmt: skip
 _NOTHING = object()
 
 
@@ -44,7 +47,7 @@ class Identity:
 
 
 def identity_of(
-    recipe: TrainingRecipe, inputs: Mapping[str, str], weights: Mapping[str, str]
+    recipe: AnyTrainingRecipe, inputs: Mapping[str, str], weights: Mapping[str, str]
 ) -> Identity:
     """The identity of a training.
 
@@ -67,7 +70,7 @@ def identity_of(
         if isinstance(each.default, tuple)
         else each.default
         for block in _BLOCKS
-        if dataclasses.is_dataclass(config := getattr(recipe, block))
+        if dataclasses.is_dataclass(config := getattr(recipe, block, None))
         for each in dataclasses.fields(config)
     }
     hashes = {f"input {name}": value for name, value in inputs.items()}

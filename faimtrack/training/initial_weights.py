@@ -52,7 +52,7 @@ def take_weights(
     starts with what COCO's weights know of people.
 
     Args:
-        network: A `Yolox` or `FasterRcnn`.
+        network: A `Yolox`, `FasterRcnn` or `ReidNetwork`.
         checkpoint: Whose tensors; those of a bare ResNet are taken for the backbone.
         class_names: What the network's classes are.
 
@@ -105,9 +105,10 @@ def _with_backbone_prefix(
     tensors: Mapping[str, Tensor], own: Mapping[str, Tensor]
 ) -> Mapping[str, Tensor]:
     if not any(key in own for key in tensors):
-        prefixed = {f"backbone.body.{key}": value for key, value in tensors.items()}
-        if any(key in own for key in prefixed):
-            return prefixed
+        for prefix in ("backbone.body.", "backbone."):
+            prefixed = {prefix + key: value for key, value in tensors.items()}
+            if any(key in own for key in prefixed):
+                return prefixed
     return tensors
 
 

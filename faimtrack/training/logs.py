@@ -111,7 +111,7 @@ class StepLog(Callback):
         result = pl_module.result
         assert result is not None
         done = result.step + 1
-        self._images += pl_module.schedule.config.batch_size
+        self._images += sum(len(part) for part in batch.parts) * trainer.world_size
         if done % self._every and done != 1 and done != self._total:
             self._report(Progress(step=done, total=self._total))
             return

@@ -11,7 +11,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from faimtrack.training.averaging import WeightAverage
-from faimtrack.training.batches import StepBatch, TrainingBatch
+from faimtrack.training.batches import Part, StepBatch
 from faimtrack.training.identity import Identity
 from faimtrack.training.learners.learner import Answer, Learner
 from faimtrack.training.randomness import random_key
@@ -129,7 +129,7 @@ class DetectorModule(LightningModule):
         if self.learner.mask_branch is not None:
             _clip(self.learner.mask_branch, largest)
 
-    def _learn(self, part: TrainingBatch, batch: StepBatch) -> Answer:
+    def _learn(self, part: Part, batch: StepBatch) -> Answer:
         """Add a part's gradients."""
         try:
             answer: Answer = self.learner(

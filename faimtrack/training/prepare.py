@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from faimtrack.datasets.half_split import HalfSplit, masks_path
+from faimtrack.datasets.person_crops import PersonCrops
 from faimtrack.detectors.families import detector_file
 from faimtrack.detectors.yolox.checkpoint import guess_input_convention
 from faimtrack.motfile import find_sequences
@@ -17,7 +18,10 @@ from faimtrack.training.identity import Identity, identity_of
 from faimtrack.training.initial_weights import take_weights
 from faimtrack.training.learners.build import build_learner
 from faimtrack.training.learners.learner import Learner
-from faimtrack.training.recipe import TrainingRecipe
+from faimtrack.training.recipe import AnyTrainingRecipe, ReidTrainingRecipe
+from faimtrack.training.reid.groups import CropGroups
+from faimtrack.training.reid.learner import build_reid_learner
+from faimtrack.training.reid.validation import open_validation_crops
 from faimtrack.training.samples import AugmentedSamples, DataPlaces, input_size, open_images
 from faimtrack.training.schedule import Schedule
 from faimtrack.weights import weights_sha256
@@ -39,10 +43,10 @@ class Prepared:
         remarks: Lines for people.
     """
 
-    recipe: TrainingRecipe
+    recipe: AnyTrainingRecipe
     places: DataPlaces
     learner: Learner
-    samples: AugmentedSamples
+    samples: AugmentedSamples | CropGroups
     schedule: Schedule
     inputs: Mapping[str, str]
     weights: Mapping[str, str]
@@ -54,7 +58,7 @@ class Prepared:
 
 
 def prepare_training(
-    recipe: TrainingRecipe, places: DataPlaces, *, need_initial_weights: bool = True
+    recipe: AnyTrainingRecipe, places: DataPlaces, *, need_initial_weights: bool = True
 ) -> Prepared:
     """Open the data and build what learns.
 
@@ -68,6 +72,8 @@ def prepare_training(
         ValueError: Data or weights do not fit.
         OSError: A file is missing or cannot be read.
     """
+    if isinstance(recipe, ReidTrainingRecipe):
+        return _prepare_reid(recipe, places, need_initial_weights=need_initial_weights)
     images = open_images(recipe, places)
     if recipe.validation.takes_place:  # what is wrong there is told now, not after an epoch
         HalfSplit.open(places.data, split=recipe.validation.split, config=recipe.data)
@@ -106,14 +112,58 @@ def prepare_training(
     )
 
 
-def data_hashes(recipe: TrainingRecipe, places: DataPlaces) -> dict[str, str]:
+def _prepare_reid(
+    recipe: ReidTrainingRecipe, places: DataPlaces, *, need_initial_weights: bool
+) -> Prepared:
+    if places.crowd_human is not None or places.masks_root is not None:
+        raise ValueError(
+            "--crowd-human, --masks-root: expected neither with a re-identification network, "
+            f"got {places.crowd_human or places.masks_root}"
+        )
+    crops = PersonCrops.open(places.data, split=recipe.data.split, config=recipe.data)
+    if recipe.validation.takes_place:  # what is wrong there is told now, not after an epoch
+        open_validation_crops(recipe, places.data)
+    schedule = Schedule(config=recipe.schedule, image_count=len(crops))
+    remarks = [
+        f"{len(crops.identities)} people, {len(crops)} crops, {schedule.steps_per_epoch} steps an "
+        f"epoch, {schedule.total_steps} in all, of {schedule.config.batch_size} "
+        f"x {recipe.data.group_size} crops each"
+    ]
+    config = recipe.network
+    samples = CropGroups(
+        crops=crops,
+        data=recipe.data,
+        augmentation=recipe.augmentation,
+        seed=recipe.schedule.seed,
+        size=(config.input_height, config.input_width),
+    )
+    checkpoint = _initial_checkpoint(recipe, remarks, is_needed=need_initial_weights)
+    learner = build_reid_learner(recipe, len(crops.identities))
+    weights = {}
+    if checkpoint is not None:
+        taken = take_weights(learner.network, checkpoint, ())
+        remarks.append(f"{checkpoint.path.name}: {taken.sentence()}")
+        weights["initial"] = weights_sha256(checkpoint.path)
+    return Prepared(
+        recipe=recipe,
+        places=places,
+        learner=learner,
+        samples=samples,
+        schedule=schedule,
+        inputs=data_hashes(recipe, places),
+        weights=weights,
+        remarks=tuple(remarks),
+    )
+
+
+def data_hashes(recipe: AnyTrainingRecipe, places: DataPlaces) -> dict[str, str]:
     """SHA-256 of ground truth and masks; the images themselves are too many.
 
     Raises:
         OSError: A file cannot be read.
     """
     hashes = {}
-    branch = recipe.mask_branch
+    branch = None if isinstance(recipe, ReidTrainingRecipe) else recipe.mask_branch
     for folder in find_sequences(places.data):
         files = {"gt": folder / "gt" / "gt.txt", "seqinfo": folder / "seqinfo.ini"}
         if branch is not None:
@@ -128,7 +178,7 @@ def data_hashes(recipe: TrainingRecipe, places: DataPlaces) -> dict[str, str]:
 
 
 def _initial_checkpoint(
-    recipe: TrainingRecipe, remarks: list[str], *, is_needed: bool
+    recipe: AnyTrainingRecipe, remarks: list[str], *, is_needed: bool
 ) -> Checkpoint | None:
     weights = recipe.network.initial_weights
     if weights is None:

@@ -30,15 +30,23 @@ from faimtrack.training.config import (
     ValidationConfig,
     YoloxNetworkConfig,
 )
+from faimtrack.training.reid.config import (
+    REID_NAMES,
+    ReidAugmentationConfig,
+    ReidDataConfig,
+    ReidLossConfig,
+    ReidNetworkConfig,
+    ReidValidationConfig,
+)
 
-Family = Literal["yolox", "faster-rcnn"]
+Family = Literal["yolox", "faster-rcnn", "reid"]
 YOLOX_NAMES = tuple(f"yolox-{size}" for size in ("nano", "tiny", "s", "m", "l", "x"))
 FASTER_RCNN_NAMES = tuple(f"faster-rcnn-{name}" for name in Architecture.__args__)  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingRecipe:
-    """Everything that decides what a training gives, and nothing else.
+    """Everything that decides what the training of a detector gives, and nothing else.
 
     Attributes:
         name: Of the recipe, or of its file.
@@ -55,7 +63,7 @@ class TrainingRecipe:
     """
 
     name: str
-    family: Family
+    family: Literal["yolox", "faster-rcnn"]
     network: NetworkConfig
     losses: Mapping[str, Any]
     assignment: Mapping[str, Any]
@@ -71,22 +79,49 @@ class TrainingRecipe:
 
         Of a file of weights only the last part of its path is told.
         """
-        tree: dict[str, Any] = {}
-        for block in TRAINING_BLOCKS:
-            value = getattr(self, block)
-            if dataclasses.is_dataclass(value) and not isinstance(value, type):
-                value = dataclasses.asdict(value)
-            if value:
-                tree[block] = {key: _plain(each) for key, each in value.items()}
-        weights = tree["network"]["initial_weights"]
-        if weights is not None:
-            tree["network"]["initial_weights"] = Path(weights).name
-        return {**tree, **_plain(self.tracking.tree())}
+        return {**_training_tree(self), **_plain(self.tracking.tree())}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReidTrainingRecipe:
+    """Everything that decides what the training of a re-identification network gives.
+
+    Attributes:
+        name: Of the recipe, or of its file.
+        family: Which kind of network.
+        network: Which one, and from which weights.
+        losses: What is to fall.
+        data: What is learnt from, and in which groups.
+        augmentation: How it is changed.
+        schedule: How long and how fast.
+        validation: On what and how often it is scored.
+        tracking: What else stands in the recipe; nothing here depends on it.
+    """
+
+    name: str
+    family: Literal["reid"] = "reid"
+    network: ReidNetworkConfig
+    losses: ReidLossConfig
+    data: ReidDataConfig
+    augmentation: ReidAugmentationConfig
+    schedule: ScheduleConfig
+    validation: ReidValidationConfig
+    tracking: Recipe
+
+    def tree(self) -> dict[str, Any]:
+        """All settings as plain values, as a recipe file would write them.
+
+        Of a file of weights only the last part of its path is told.
+        """
+        return _training_tree(self)
+
+
+AnyTrainingRecipe = TrainingRecipe | ReidTrainingRecipe
 
 
 def resolve_training_recipe(
     recipe: str | os.PathLike[str], *, overrides: Sequence[str] = ()
-) -> TrainingRecipe:
+) -> AnyTrainingRecipe:
     """Put a training recipe together; what comes later wins.
 
     Args:
@@ -150,13 +185,21 @@ class _Schema:
             "schedule": ScheduleConfig,
             "validation": ValidationConfig,
         }
+        if self.family == "reid":
+            self.classes |= {
+                "network": ReidNetworkConfig,
+                "losses": ReidLossConfig,
+                "data": ReidDataConfig,
+                "augmentation": ReidAugmentationConfig,
+                "validation": ReidValidationConfig,
+            }
         if self.family == "yolox":
             # They live beside torch, which resolving a training recipe may ask for.
             from faimtrack.detectors.yolox.assignment import SimOtaConfig
             from faimtrack.detectors.yolox.losses import YoloxLossConfig
 
             self.classes |= {"losses": YoloxLossConfig, "assignment": SimOtaConfig}
-        if tree.get("mask_branch") is not None:
+        if tree.get("mask_branch") is not None and self.family != "reid":
             self.classes["mask_branch"] = MaskBranchConfig
         self.types: dict[str, Any] = {
             f"{block}.{name}": expected
@@ -168,7 +211,8 @@ class _Schema:
         """Refuse an unknown key."""
         if key in self.types:
             return
-        if key.startswith("mask_branch.") and "mask_branch" not in self.classes:
+        is_detector = self.family != "reid"
+        if key.startswith("mask_branch.") and "mask_branch" not in self.classes and is_detector:
             raise ValueError(
                 f"{where}{key}: expected a recipe with a mask branch, got one without"
             )
@@ -200,9 +244,9 @@ class _Schema:
 
     def build(
         self, name: str, values: dict[str, dict[str, Any]], tracking: Recipe
-    ) -> TrainingRecipe:
+    ) -> AnyTrainingRecipe:
         """The recipe of validated values."""
-        made: dict[str, Any] = {"losses": None, "assignment": None, "mask_branch": None}
+        made: dict[str, Any] = {}
         for block, kind in self.classes.items():
             preset = values[block].pop("preset", "default")
             try:
@@ -210,8 +254,11 @@ class _Schema:
             except ValueError as error:
                 raise ValueError(f"{self._where}{block}.{error}") from None
             made[block] = build_config(block, base, values[block])
+        if self.family == "reid":
+            return ReidTrainingRecipe(name=name, tracking=tracking, **made)
         for block in ("losses", "assignment"):
-            made[block] = {} if made[block] is None else dataclasses.asdict(made[block])
+            made[block] = dataclasses.asdict(made[block]) if block in made else {}
+        made.setdefault("mask_branch", None)
         style = made["augmentation"].style
         if style != self.family:
             raise ValueError(
@@ -226,11 +273,28 @@ def _family(where: str, name: Any) -> Family:
         return "yolox"
     if name in FASTER_RCNN_NAMES:
         return "faster-rcnn"
-    known = (*YOLOX_NAMES, *FASTER_RCNN_NAMES)
+    if name in REID_NAMES:
+        return "reid"
+    known = (*YOLOX_NAMES, *FASTER_RCNN_NAMES, *REID_NAMES)
     raise ValueError(
         f"{where}network.name: expected {', '.join(known)}, got {name!r}; the nearest is "
         f"{nearest(str(name), known)}"
     )
+
+
+def _training_tree(recipe: AnyTrainingRecipe) -> dict[str, Any]:
+    """The blocks of training as plain values."""
+    tree: dict[str, Any] = {}
+    for block in TRAINING_BLOCKS:
+        value: Any = getattr(recipe, block, None)
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            value = dataclasses.asdict(value)
+        if value:
+            tree[block] = {key: _plain(each) for key, each in value.items()}
+    weights = tree["network"]["initial_weights"]
+    if weights is not None:
+        tree["network"]["initial_weights"] = Path(weights).name
+    return tree
 
 
 def _plain(value: Any) -> Any:

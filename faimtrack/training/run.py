@@ -17,15 +17,13 @@ from faimtrack.pipeline.tasks import Existing
 from faimtrack.provenance import Provenance, write_provenance
 from faimtrack.training.checkpoints import checkpoints, load_state, remove_parts, step_of
 from faimtrack.training.fit import Machines, fit
-from faimtrack.training.learners.learner import file_tensors
 from faimtrack.training.logs import RunLog, StepLog
 from faimtrack.training.module import check_identity
 from faimtrack.training.prepare import Prepared, prepare_training
 from faimtrack.training.progress import Progress, Report, no_report
-from faimtrack.training.recipe import TrainingRecipe
+from faimtrack.training.recipe import AnyTrainingRecipe
 from faimtrack.training.samples import DataPlaces
-from faimtrack.training.validating import Validating
-from faimtrack.training.validation import SCORES
+from faimtrack.training.validating import Validating, score_names
 from faimtrack.weights.files import write_weights
 
 WEIGHTS, BEST, CHECKPOINTS, RECIPE = (
@@ -51,7 +49,7 @@ class TrainingRun:
         max_steps: Stop after so many steps of the schedule; None does them all.
     """
 
-    recipe: TrainingRecipe
+    recipe: AnyTrainingRecipe
     places: DataPlaces
     output: Path
     machines: Machines = field(default_factory=Machines)
@@ -77,7 +75,7 @@ class TrainingResult:
 
 
 def train(run: TrainingRun, report: Report = no_report) -> TrainingResult:
-    """Train a detector.
+    """Train a detector or a re-identification network.
 
     The folder gets `weights.safetensors` and, by validation, `best.safetensors`, each with a
     sidecar; `checkpoints/`, `metrics.csv`, `tensorboard/`, `pictures/` and `recipe.yaml`.
@@ -175,7 +173,7 @@ def save_weights(
     """
     recipe = prepared.recipe
     metadata = prepared.learner.metadata(recipe=recipe.name, data=prepared.places.data.name)
-    write_weights(path, file_tensors(tensors), metadata)
+    write_weights(path, prepared.learner.file_tensors(tensors), metadata)
     record = Provenance(
         kind="weights",
         configuration=recipe.tree(),
@@ -199,7 +197,13 @@ def _columns(prepared: Prepared) -> tuple[str, ...]:
     learner, clips = prepared.learner, prepared.schedule.config.gradient_clip > 0
     norm = ("gradient_norm",) if clips else ()
     logged = ("epoch", "learning_rate", "images_per_s", "loss")
-    return (*logged, *learner.loss_names, *learner.number_names, *norm, *SCORES)
+    return (
+        *logged,
+        *learner.loss_names,
+        *learner.number_names,
+        *norm,
+        *score_names(prepared.recipe),
+    )
 
 
 def _refuse_existing(run: TrainingRun) -> None:

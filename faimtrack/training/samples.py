@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from faimtrack.training.augmentation.config import AugmentationConfig
 from faimtrack.training.augmentation.make import make_sample
 from faimtrack.training.augmentation.sample import TrainingSample
 from faimtrack.training.augmentation.sizes import input_size_of
+from faimtrack.training.batches import TrainingBatch, batch_of
 from faimtrack.training.config import FasterRcnnNetworkConfig, YoloxNetworkConfig
 from faimtrack.training.recipe import TrainingRecipe
 from faimtrack.training.schedule import Schedule
@@ -101,3 +103,7 @@ class AugmentedSamples:
             input_size=input_size_of(self.config, self.base_size, seed, step),
             strong=self.schedule.is_strong(step),
         )
+
+    def join(self, samples: Sequence[TrainingSample]) -> TrainingBatch:
+        """Samples as what goes through the network together."""
+        return batch_of(samples)

@@ -18,15 +18,14 @@ from faimtrack.structures import Frame
 from faimtrack.training.augmentation.config import AugmentationConfig
 from faimtrack.training.augmentation.sample import TrainingSample
 from faimtrack.training.average_precision import average_precision
-from faimtrack.training.batches import batch_of
+from faimtrack.training.batches import TrainingBatch, batch_of
 from faimtrack.training.fit import Machines, fit
-from faimtrack.training.learners.learner import file_tensors
 from faimtrack.training.module import DetectorModule
 from faimtrack.training.pictures import open_viewer
 from faimtrack.training.prepare import Prepared, prepare_training
 from faimtrack.training.progress import Progress, Report, no_report
-from faimtrack.training.recipe import TrainingRecipe
-from faimtrack.training.samples import DataPlaces
+from faimtrack.training.recipe import AnyTrainingRecipe, TrainingRecipe
+from faimtrack.training.samples import AugmentedSamples, DataPlaces
 from faimtrack.training.schedule import Schedule
 from faimtrack.weights.files import write_weights
 
@@ -53,7 +52,7 @@ class Finding:
 
 
 def check_sanity(
-    recipe: TrainingRecipe,
+    recipe: AnyTrainingRecipe,
     places: DataPlaces,
     machines: Machines,
     *,
@@ -73,9 +72,12 @@ def check_sanity(
         All that was looked at; the data are sound if all of it is good.
 
     Raises:
-        ValueError: Data or weights do not fit, or the loss is not finite.
+        ValueError: The recipe is no detector's, data or weights do not fit, or the loss is not
+            finite.
         OSError: A file cannot be read.
     """
+    if not isinstance(recipe, TrainingRecipe):
+        raise ValueError(f"sanity: expected the recipe of a detector, got {recipe.network.name}")
     prepared = prepare_training(_quiet(recipe), places, need_initial_weights=False)
     samples = _samples_with_people(prepared)
     findings = list(check_samples(samples))
@@ -93,7 +95,7 @@ def check_sanity(
         )
         _measure_batch_norms(module, samples)
         weights = Path(folder) / "weights.safetensors"
-        tensors = file_tensors(module.kept_tensors())
+        tensors = prepared.learner.file_tensors(module.kept_tensors())
         write_weights(weights, tensors, prepared.learner.metadata())
         ap50 = _ap50(prepared, weights, samples)
     findings += _learning_findings(losses.values, ap50)
@@ -173,13 +175,15 @@ def _quiet(recipe: TrainingRecipe) -> TrainingRecipe:
 
 def _samples_with_people(prepared: Prepared) -> list[TrainingSample]:
     """Some samples from all over the data, those with people first."""
-    count = prepared.samples.image_count
+    source = prepared.samples
+    assert isinstance(source, AugmentedSamples)
+    count = source.image_count
     places = np.unique(np.linspace(0, count - 1, min(count, 4 * _MOST_IMAGES)).astype(int))
-    images = prepared.samples.images
+    images = source.images
     crowded = [int(place) for place in places if len(images[int(place)])]
     chosen = crowded or [int(place) for place in places]
     some = chosen[:: max(1, len(chosen) // _MOST_IMAGES)][:_MOST_IMAGES]
-    return [prepared.samples.sample(0, 0, place) for place in some]
+    return [source.sample(0, 0, place) for place in some]
 
 
 def _overfitting(prepared: Prepared, images: int, steps: int, machines: Machines) -> Schedule:
@@ -227,6 +231,7 @@ def _measure_batch_norms(module: DetectorModule, samples: Sequence[TrainingSampl
 
 
 def _ap50(prepared: Prepared, weights: Path, samples: Sequence[TrainingSample]) -> float:
+    assert isinstance(prepared.recipe, TrainingRecipe)
     detector = open_viewer(prepared.recipe, weights)
     images = [np.ascontiguousarray(sample.image.permute(1, 2, 0).numpy()) for sample in samples]
     frames = [Frame(number, image=image) for number, image in enumerate(images, 1)]
@@ -265,6 +270,9 @@ class _Fixed:
 
     def sample(self, step: int, epoch: int, index: int) -> TrainingSample:
         return self.samples[index]
+
+    def join(self, samples: Sequence[TrainingSample]) -> TrainingBatch:
+        return batch_of(samples)
 
 
 class _Losses(Callback):

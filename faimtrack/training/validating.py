@@ -16,15 +16,23 @@ from faimtrack.atomic import atomic_file
 from faimtrack.datasets.half_split import HalfSplit
 from faimtrack.drawing import write_picture
 from faimtrack.provenance import provenance_path
-from faimtrack.training.batches import TrainingBatch
+from faimtrack.training.batches import Part, TrainingBatch
 from faimtrack.training.logs import RunLog
 from faimtrack.training.module import DetectorModule
 from faimtrack.training.pictures import Shown, open_viewer, prediction_sheet
 from faimtrack.training.prepare import Prepared
 from faimtrack.training.progress import Progress, Report
-from faimtrack.training.validation import validate
+from faimtrack.training.recipe import AnyTrainingRecipe, TrainingRecipe
+from faimtrack.training.reid.validation import REID_SCORES, validate_reid
+from faimtrack.training.validation import SCORES, validate
 
 _SCORES = "scores.json"
+_SHOWN = ("AP50", "HOTA", "MOTA", "IDF1", *REID_SCORES)
+
+
+def score_names(recipe: AnyTrainingRecipe) -> tuple[str, ...]:
+    """What a recipe is scored by."""
+    return SCORES if isinstance(recipe, TrainingRecipe) else REID_SCORES
 
 
 class Validating(Callback):
@@ -83,21 +91,23 @@ class Validating(Callback):
                 self._validate(pl_module, batch.parts[0], done)
         trainer.strategy.barrier()
 
-    def _validate(self, module: DetectorModule, batch: TrainingBatch, done: int) -> None:
+    def _validate(self, module: DetectorModule, batch: Part, done: int) -> None:
         folder = self._folder / "validation"
         weights = folder / "weights.safetensors"
         self._save(weights, module.kept_tensors(), done)
         recipe = self._prepared.recipe
         data = self._prepared.places.data
-        scores = dict(validate(recipe, data, weights, folder / "files").combined)
-        shutil.rmtree(folder / "files", ignore_errors=True)
+        if isinstance(recipe, TrainingRecipe):
+            scores = dict(validate(recipe, data, weights, folder / "files").combined)
+            shutil.rmtree(folder / "files", ignore_errors=True)
+        else:
+            scores = validate_reid(recipe, data, weights)
         self._keep_if_best(weights, scores, done)
-        self._draw(weights, batch, done)
+        if isinstance(recipe, TrainingRecipe) and isinstance(batch, TrainingBatch):
+            self._draw(recipe, weights, batch, done)
         if self._log is not None:
             self._log.write(done, scores)
-        shown = ", ".join(
-            f"{name} {scores[name]:.3f}" for name in ("AP50", "HOTA", "MOTA", "IDF1")
-        )
+        shown = ", ".join(f"{name} {scores[name]:.3f}" for name in _SHOWN if name in scores)
         self._report(Progress(step=done, total=self._last, remark=f"step {done}: {shown}"))
 
     def _keep_if_best(self, weights: Path, scores: dict[str, float], done: int) -> None:
@@ -118,8 +128,9 @@ class Validating(Callback):
             provenance_path(weights).replace(provenance_path(best))
             weights.replace(best)
 
-    def _draw(self, weights: Path, batch: TrainingBatch, done: int) -> None:
-        recipe = self._prepared.recipe
+    def _draw(
+        self, recipe: TrainingRecipe, weights: Path, batch: TrainingBatch, done: int
+    ) -> None:
         count = recipe.validation.pictures
         if not count:
             return

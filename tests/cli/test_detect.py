@@ -364,7 +364,7 @@ def cached(folder):
 def test_a_second_run_replays_what_the_detector_found(
     faimtrack, clip, nano, monkeypatch, tmp_path
 ):
-    from faimtrack.pipeline.loader import DetectorLoader
+    from faimtrack.pipeline.loader import NetworkLoader
 
     sequence = clip(frames=3)
     cache = ["--cache", "kept"]
@@ -376,7 +376,7 @@ def test_a_second_run_replays_what_the_detector_found(
     def never(*arguments):
         raise AssertionError("the network was loaded")
 
-    monkeypatch.setattr(DetectorLoader, "load", never)
+    monkeypatch.setattr(NetworkLoader, "load", never)
     done = faimtrack("track", sequence, *nano, "--output", "two", *cache)
     assert done.status == 0, done.err
     assert f"faimtrack: clip: detections replayed from kept/{name}\n" in done.err

@@ -2,7 +2,7 @@ import pytest
 
 from faimtrack.detectors.files import read_detections
 from faimtrack.pipeline import detect_sequence, detecting, plan_detection, run_task
-from faimtrack.pipeline.cache import DetectionCache, kept_detector
+from faimtrack.pipeline.cache import DetectionCache, detections_key, kept_detector
 from faimtrack.provenance import Provenance, read_provenance
 from faimtrack.recipes import resolve_recipe
 from faimtrack.structures import Frame, SourceInfo
@@ -63,7 +63,7 @@ def test_the_name_of_a_checkpoint_counts_for_what_is_kept(tmp_path):
             inputs={"frames": "f" * 64},
             weights={"detector": "d" * 64},
         )
-        return DetectionCache(tmp_path, "walk", made).path
+        return DetectionCache(tmp_path, "walk", detections_key(made)).path
 
     assert path("large_fpn.pth") != path("large_320_fpn.pth")
     assert path("one.onnx") == path("two.onnx")

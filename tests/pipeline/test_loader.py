@@ -6,7 +6,7 @@ import pytest
 from faimtrack.detectors.yolox.config import YoloxOnnxConfig
 from faimtrack.pipeline import loader as loading
 from faimtrack.pipeline import plan_detection, plan_tasks, run_tasks
-from faimtrack.pipeline.loader import DetectorLoader
+from faimtrack.pipeline.loader import NetworkLoader
 from faimtrack.recipes import resolve_recipe
 
 CONFIG = YoloxOnnxConfig()
@@ -33,14 +33,14 @@ def weights(tmp_path):
 
 
 def test_the_same_detector_is_loaded_once(loads, weights):
-    loader = DetectorLoader()
+    loader = NetworkLoader()
     first = loader.load(weights, CONFIG, ("person",))
     assert loader.load(weights, YoloxOnnxConfig(), ("person",)) is first
     assert loads == [("network.onnx", CONFIG, ("person",))]
 
 
 def test_another_file_configuration_or_class_is_loaded_anew(loads, weights, tmp_path):
-    loader = DetectorLoader()
+    loader = NetworkLoader()
     other = tmp_path / "other.onnx"
     other.write_bytes(b"first")
     strict = dataclasses.replace(CONFIG, score_threshold=0.9)
@@ -56,7 +56,7 @@ def test_another_file_configuration_or_class_is_loaded_anew(loads, weights, tmp_
 
 
 def test_weights_that_were_replaced_are_loaded_anew(loads, weights):
-    loader = DetectorLoader()
+    loader = NetworkLoader()
     first = loader.load(weights, CONFIG)
     weights.write_bytes(b"second, and longer")
     second = loader.load(weights, CONFIG)
@@ -76,7 +76,7 @@ def test_after_weights_that_cannot_be_loaded_the_next_ones_are(monkeypatch, weig
         return answer
 
     monkeypatch.setattr(loading, "open_detector", open_detector)
-    loader = DetectorLoader()
+    loader = NetworkLoader()
     with pytest.raises(ValueError, match="expected a YOLOX"):
         loader.load(weights, CONFIG)
     assert loader.load(weights, CONFIG) is not None

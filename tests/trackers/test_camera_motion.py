@@ -282,9 +282,15 @@ def test_what_oc_sort_remembers_goes_along():
     frame.camera_motion = quarter
     tracker.update(Detections.empty(), frame)
     after = tracker.state()
-    for key in ("tracks.observation", "tracks.recent"):
-        expected = warp_boxes(before[key].reshape(-1, 4), quarter)
-        np.testing.assert_allclose(after[key].reshape(-1, 4), expected)
+    expected = warp_boxes(before["tracks.observation"], quarter)
+    np.testing.assert_allclose(after["tracks.observation"], expected)
+    # What is older than any direction is taken from stays as it is, and is never looked at.
+    is_used = before["tracks.recent_age"] > before["tracks.age"][:, None] - 3
+    assert is_used.any()
+    assert not is_used.all()
+    moved, was = after["tracks.recent"], before["tracks.recent"]
+    np.testing.assert_allclose(moved[is_used], warp_boxes(was[is_used], quarter))
+    np.testing.assert_array_equal(moved[~is_used], was[~is_used])
     np.testing.assert_allclose(before["tracks.direction"], [[0.0, 1.0]], atol=1e-6)
     np.testing.assert_allclose(after["tracks.direction"], [[1.0, 0.0]], atol=1e-6)
     frozen, moved = before["tracks.frozen_mean"][0], after["tracks.frozen_mean"][0]

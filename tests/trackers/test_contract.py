@@ -6,10 +6,17 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from faimtrack.boxes import box_iou
 from faimtrack.config import PresetConfig
 from faimtrack.structures import Detections, Frame, Tracks
 from faimtrack.testing import check_tracker, crossing_sequence
-from faimtrack.trackers import ByteTrack, create_tracker, tracker_entry, tracker_names
+from faimtrack.trackers import (
+    ByteTrack,
+    create_tracker,
+    restore_tracker,
+    tracker_entry,
+    tracker_names,
+)
 
 EVERY_PRESET = [
     (name, preset)
@@ -18,10 +25,67 @@ EVERY_PRESET = [
 ]
 
 
+class NearestDetection:
+    """A regressor that knows the detections which a frame's features are, and an embedder.
+
+    A box goes to the detection of its class that it overlaps most; without any it scores 0.1.
+    Where a frame has no features nobody moves. All look like their class.
+    """
+
+    class_names = ("person", "bicycle")
+    name, dimension = "class", 2
+
+    def regress(self, frame, boxes, class_ids=None):
+        if frame.features is None:
+            return boxes, np.full(len(boxes), 0.9)
+        moved, scores = boxes.copy(), np.full(len(boxes), 0.1)
+        for row, class_id in enumerate(class_ids):
+            known = frame.features[frame.features.class_ids == class_id]
+            overlaps = box_iou(boxes[row : row + 1], known.boxes)[0]
+            if overlaps.any():
+                moved[row] = known.boxes[overlaps.argmax()]
+                scores[row] = known.scores[overlaps.argmax()]
+        return moved, scores
+
+    def embed(self, frame, boxes):
+        return np.tile(np.float32([1, 0]), (len(boxes), 1))
+
+
+def networks(name):
+    """What a tracker cannot be made without."""
+    if not tracker_entry(name).needs_regressor:
+        return {}
+    return {"regressor": NearestDetection(), "embedder": NearestDetection()}
+
+
+def make(name, config=None, frame_rate=None):
+    return create_tracker(name, config, frame_rate=frame_rate, **networks(name))
+
+
+def known_sequence(**arguments):
+    """The suite's own sequence, with features for a regressor."""
+    sequence = crossing_sequence(**arguments)
+    for detections, frame in sequence:
+        frame.features = detections
+    return sequence
+
+
+def check(name, config, frame_rate=None):
+    check_tracker(
+        lambda: make(name, config, frame_rate),
+        known_sequence(),
+        restore=lambda state: restore_tracker(state, **networks(name)),
+    )
+
+
 @pytest.mark.parametrize(("name", "preset"), EVERY_PRESET)
 def test_every_preset_of_every_tracker_keeps_the_contract(name, preset):
-    config = tracker_entry(name).config_class.preset(preset)
-    check_tracker(lambda: create_tracker(name, config, frame_rate=25))
+    check(name, tracker_entry(name).config_class.preset(preset), frame_rate=25)
+
+
+def test_public_detections_and_motion_keep_the_contract():
+    entry = tracker_entry("tracktor")
+    check("tracktor", entry.config_class(public_detections=True, linear_motion=True))
 
 
 @pytest.mark.parametrize("name", tracker_names())
@@ -29,7 +93,7 @@ def test_agnostic_matching_keeps_the_contract(name):
     config = dataclasses.replace(
         tracker_entry(name).config_class(), class_matching="agnostic", lost_buffer_frames=5
     )
-    check_tracker(lambda: create_tracker(name, config))
+    check(name, config)
 
 
 class Broken(ByteTrack):
@@ -122,14 +186,16 @@ def test_a_tracker_that_never_answers_is_caught():
 )
 @pytest.mark.parametrize("name", tracker_names())
 def test_memory_stays_flat(name, frame_count):
-    tracker = create_tracker(name)
-    scene = crossing_sequence(frame_count=50)
+    tracker = make(name)
+    scene = known_sequence(frame_count=50)
     tracemalloc.start()
     try:
         sizes = []
         for number in range(frame_count):
             detections, _ = scene[number % 50]
-            tracker.update(detections)
+            frame = Frame(number + 1)
+            frame.features = detections
+            tracker.update(detections, frame)
             if number in (499, frame_count - 1):
                 sizes.append(tracemalloc.get_traced_memory()[0])
     finally:
@@ -159,4 +225,4 @@ def test_a_configuration_of_another_kind_is_refused(name, config):
     with pytest.raises(
         TypeError, match=f"config: expected {expected}, got {type(config).__name__}"
     ):
-        create_tracker(name, config)
+        make(name, config)

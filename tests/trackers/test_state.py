@@ -19,7 +19,7 @@ def stopped(tracker, frames=25):
     return tracker
 
 
-@pytest.mark.parametrize("name", tracker_names())
+@pytest.mark.parametrize("name", tracker_names(needs_regressor=False))
 def test_a_state_survives_the_disk_unchanged(tmp_path, name):
     state = stopped(create_tracker(name)).state()
     save_state(tmp_path / "tracker.npz", state)
@@ -29,7 +29,7 @@ def test_a_state_survives_the_disk_unchanged(tmp_path, name):
         np.testing.assert_array_equal(loaded[key], value)
 
 
-@pytest.mark.parametrize("name", tracker_names())
+@pytest.mark.parametrize("name", tracker_names(needs_regressor=False))
 def test_a_saved_tracker_is_read_again_without_naming_its_class(tmp_path, name):
     tracker = stopped(create_tracker(name, frame_rate=25))
     save_state(tmp_path / "tracker.npz", tracker.state())

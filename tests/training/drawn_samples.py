@@ -7,6 +7,7 @@ import torch
 
 from faimtrack.detectors.mask_branch.instances import InstanceMasks
 from faimtrack.detectors.yolox.network import Yolox, YoloxSize
+from faimtrack.training.batches import batch_of
 from faimtrack.training.config import ScheduleConfig
 from faimtrack.training.learners.yolox import YoloxLearner
 from faimtrack.training.randomness import random_generator
@@ -50,6 +51,9 @@ class DrawnSamples:
             InstanceMasks.none(len(boxes)),
             (f"drawn-{index}.jpg",),
         )
+
+    def join(self, samples):
+        return batch_of(samples)
 
 
 def small_schedule(image_count=6, **changes):

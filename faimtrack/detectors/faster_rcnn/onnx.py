@@ -20,9 +20,9 @@ from faimtrack.detectors.images import (
     name_classes,
     refuse_to_keep,
 )
-from faimtrack.detectors.nms import suppress_overlaps
 from faimtrack.detectors.onnx_properties import told_list, told_pair
 from faimtrack.detectors.providers import providers_of
+from faimtrack.nms import suppress_overlaps
 from faimtrack.onnx import OnnxModel
 from faimtrack.structures import Detections, Frame, Image, SourceInfo
 

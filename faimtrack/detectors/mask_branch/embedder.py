@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from faimtrack.boxes import Boxes, clip_boxes
 from faimtrack.detectors.config import FeatureKind
-from faimtrack.detectors.mask_branch.keeping import KeptBranch, PlacedBoxes
 from faimtrack.structures import Frame
+
+if TYPE_CHECKING:  # it is torch's
+    from faimtrack.detectors.mask_branch.keeping import KeptBranch, PlacedBoxes
 
 _SMALLEST_SIDE_PX = 1.0
 

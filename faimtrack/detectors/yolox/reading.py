@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faimtrack.boxes import clip_boxes
-from faimtrack.detectors.nms import suppress_overlaps
 from faimtrack.detectors.yolox.config import YoloxReading
+from faimtrack.nms import suppress_overlaps
 from faimtrack.structures import Detections
 
 Grid = tuple[NDArray[np.float64], NDArray[np.float64]]

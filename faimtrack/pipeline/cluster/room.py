@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from faimtrack.pipeline.tasks import Task
+from faimtrack.pipeline.tasks import SequenceTask, Task
 from faimtrack.pipeline.threads import ThreadCounts, runs_network
 
 
@@ -60,4 +60,10 @@ def room_for(
 
 
 def _takes_gpu(task: Task) -> bool:
-    return runs_network(task) and task.recipe.detector.device in ("auto", "cuda")
+    recipe = task.recipe
+    devices = [recipe.detector.device] if task.weights is not None else []
+    if task.embedder is not None:
+        devices.append(recipe.embedder.device)
+    if isinstance(task, SequenceTask) and task.regressor is not None:
+        devices.append(recipe.regressor.device)
+    return any(device in ("auto", "cuda") for device in devices)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import faimtrack
-from faimtrack.pipeline.loader import DetectorLoader
+from faimtrack.pipeline.loader import NetworkLoader
 from faimtrack.pipeline.many import SequenceOutcome, run_task
 from faimtrack.pipeline.tasks import Task
 from faimtrack.pipeline.threads import ThreadCounts
@@ -22,7 +22,7 @@ class ClusterWorker:
     def __init__(self, threads: ThreadCounts) -> None:
         """Do all numbers with the threads of the process that asked for it."""
         threads.apply()
-        self._loader = DetectorLoader()
+        self._loader = NetworkLoader()
         self._progress: Progress | None = None
         self._is_stopped = False
 

@@ -44,18 +44,18 @@ def build_learner(
     network: Yolox | FasterRcnn
     if isinstance(config, YoloxNetworkConfig):
         size = config.name.removeprefix("yolox-")
-        network = _seeded(seed, "network", lambda: Yolox(size, len(class_names)))
+        network = seeded(seed, "network", lambda: Yolox(size, len(class_names)))
     else:
         assert isinstance(config, FasterRcnnNetworkConfig)
         architecture: Any = config.name.removeprefix("faster-rcnn-")
         names = [each.name for each in fields(FasterRcnnTrainingConfig)]
         building = FasterRcnnTrainingConfig(**{name: getattr(config, name) for name in names})
-        network = _seeded(
+        network = seeded(
             seed, "network", lambda: build_faster_rcnn(architecture, class_names, building)
         )
     branch = None
     if (wanted := recipe.mask_branch) is not None:
-        branch = _seeded(seed, "mask_branch", lambda: build_mask_branch(wanted, network))
+        branch = seeded(seed, "mask_branch", lambda: build_mask_branch(wanted, network))
     if isinstance(network, FasterRcnn):
         return FasterRcnnLearner(network, mask_branch=branch)
     assert isinstance(config, YoloxNetworkConfig)
@@ -70,7 +70,8 @@ def build_learner(
     )
 
 
-def _seeded(seed: int, purpose: str, build: Callable[[], Made]) -> Made:
+def seeded(seed: int, purpose: str, build: Callable[[], Made]) -> Made:
+    """What `build` makes while torch draws from a seed and a purpose; its state comes back."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(random_key(seed, purpose))
         return build()

@@ -10,7 +10,6 @@ from typing import Any
 from torch import Tensor, nn
 
 from faimtrack.detectors.mask_branch.loading import SETTING
-from faimtrack.training.batches import TrainingBatch
 from faimtrack.weights.files import WeightsMetadata
 
 DivideBy = Callable[[int], float]
@@ -48,11 +47,11 @@ class Learner(nn.Module, ABC):
     number_names: tuple[str, ...]
 
     @abstractmethod
-    def forward(self, batch: TrainingBatch, *, is_plain: bool, divide_by: DivideBy) -> Answer:
+    def forward(self, batch: Any, *, is_plain: bool, divide_by: DivideBy) -> Answer:
         """Losses on a batch.
 
         Args:
-            batch: On the network's device.
+            batch: What `SampleSource.join` gave, on the network's device.
             is_plain: Whether training is in its last part, without strong augmentation.
             divide_by: Says what sums over positives are divided by.
 
@@ -67,6 +66,13 @@ class Learner(nn.Module, ABC):
         Args:
             texts: `recipe`, `data` and `licence`.
         """
+
+    def file_tensors(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The learner's tensors, or averages of them, under the keys that files of weights have.
+
+        What a file has no use for is left out.
+        """
+        return file_tensors(tensors)
 
 
 def file_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

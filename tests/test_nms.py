@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faimtrack.boxes import box_iou
-from faimtrack.detectors import nms
-from faimtrack.detectors.nms import suppress_overlaps
+from faimtrack import nms
+from faimtrack.nms import suppress_overlaps
 
 
 def plain_nms(boxes, scores, class_ids, iou_threshold):

@@ -1,0 +1,1 @@
+"""How a re-identification network learns: crops in groups, its losses, its scores."""
