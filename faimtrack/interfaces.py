@@ -78,9 +78,12 @@ class CameraMotion(Protocol):
 
     Attributes:
         needs_images: Whether it looks at the pixels.
+        failures: Frames since the last `reset` that got the identity because nothing could be
+            told.
     """
 
     needs_images: bool
+    failures: int
 
     def estimate(self, frame: Frame, boxes: Boxes) -> AffineTransform:
         """Where a still thing of the last frame is in this one.

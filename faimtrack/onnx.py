@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,12 @@ _METADATA_FIELDS = (14,)  # metadata_props of ModelProto
 _EXTERNAL_DATA_FIELDS = (7, 5, 13)  # graph, initializer, external_data
 _VARINT_BYTES = 10
 _LONGEST_TEXT = 1 << 24
+
+_PROVIDERS = {
+    "cpu": ("CPUExecutionProvider",),
+    "cuda": ("CUDAExecutionProvider", "CPUExecutionProvider"),
+    "mps": ("CoreMLExecutionProvider", "CPUExecutionProvider"),
+}
 
 _DTYPES: dict[str, Any] = {
     "tensor(float)": np.float32,
@@ -155,6 +161,26 @@ def available_threads() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def providers_of(device: Literal["auto", "cpu", "cuda", "mps"]) -> Sequence[str] | None:
+    """Execution providers of onnxruntime for a device; None: whatever is there.
+
+    Raises:
+        ValueError: This onnxruntime is built without them.
+    """
+    if device == "auto":
+        return None
+    import onnxruntime
+
+    wanted = _PROVIDERS[device]
+    if wanted[0] not in onnxruntime.get_available_providers():
+        hint = " (onnxruntime-gpu has it)" if device == "cuda" else ""
+        raise ValueError(
+            f"device: expected auto or cpu, got {device}: this onnxruntime is built without "
+            f"{wanted[0]}{hint}"
+        )
+    return wanted
 
 
 def read_onnx_metadata(path: str | os.PathLike[str]) -> dict[str, str]:

@@ -43,6 +43,8 @@ TUNING_CROWDS = tuple(
 )  # fmt: skip
 TRACK_THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
 NEW_TRACK_MARGIN = 0.1  # as in ByteTrack's own settings
+# Who scores, also where a recipe names Tracktor: detectors alone are compared, with one threshold.
+SCORED_BY = ("tracker.name=bytetrack", "tracker.preset=mot20")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,11 +111,12 @@ def prepare_bench(work: Path, sources: Sequence[str]) -> None:
 
 def shared_settings(recipe: str, overrides: Sequence[str]) -> dict[str, Any]:
     """What runs that are compared have in common."""
-    resolved = resolve_training_recipe(recipe, overrides=overrides)
+    scored = [*overrides, *SCORED_BY]
+    resolved = resolve_training_recipe(recipe, overrides=scored)
     schedule = resolved.schedule
     everything = {
         "recipe": resolved.tree(),
-        "twin": resolve_training_recipe(f"{recipe}-mask", overrides=overrides).tree(),
+        "twin": resolve_training_recipe(f"{recipe}-mask", overrides=scored).tree(),
         "tuning": [dataclasses.asdict(crowd) for crowd in TUNING_CROWDS],
         "thresholds": TRACK_THRESHOLDS,
     }
@@ -162,7 +165,8 @@ def run_arm(
 
 def _thresholds(threshold: float) -> list[str]:
     new = threshold + NEW_TRACK_MARGIN
-    return [f"tracker.track_threshold={threshold}", f"tracker.new_track_threshold={new:.2f}"]
+    thresholds = {"track_threshold": f"{threshold}", "new_track_threshold": f"{new:.2f}"}
+    return [*SCORED_BY, *(f"tracker.{name}={value}" for name, value in thresholds.items())]
 
 
 def _best_threshold(

@@ -15,7 +15,7 @@ PACKAGE = Path(faimtrack.__file__).parent
 FLOORS = [
     {"faimtrack", "atomic", "boxes", "config", "errors", "processes"},
     {"structures"},
-    {"interfaces", "nms", "run_lengths"},
+    {"interfaces", "nms", "run_lengths", "vectors"},
     {"motfile"},
     {"video", "drawing", "onnx", "provenance"},
     {"weights"},

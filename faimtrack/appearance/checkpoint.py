@@ -8,11 +8,9 @@ from typing import Any
 
 from torch import Tensor
 
+from faimtrack.appearance.conventions import ARCHITECTURE_PREFIX
 from faimtrack.appearance.network import BACKBONES, ReidNetwork
 from faimtrack.weights.files import Checkpoint, WeightsMetadata
-
-PREFIX = "reid-"
-"""What the architecture of our weights is called: this and the backbone's name."""
 
 _NORMALISATION = "imagenet"
 
@@ -31,13 +29,16 @@ def describe_reid_network(network: ReidNetwork, **texts: str) -> WeightsMetadata
         "dimension": network.dimension,
     }
     return WeightsMetadata(
-        architecture=PREFIX + network.backbone_name, classes=(), settings=settings, **texts
+        architecture=ARCHITECTURE_PREFIX + network.backbone_name,
+        classes=(),
+        settings=settings,
+        **texts,
     )
 
 
 def is_reid_network(metadata: WeightsMetadata | None) -> bool:
     """Whether a file that says this of itself holds a re-identification network of ours."""
-    return metadata is not None and metadata.architecture.startswith(PREFIX)
+    return metadata is not None and metadata.architecture.startswith(ARCHITECTURE_PREFIX)
 
 
 def load_reid_network(checkpoint: Checkpoint) -> ReidNetwork:
@@ -72,9 +73,9 @@ def load_reid_network(checkpoint: Checkpoint) -> ReidNetwork:
 
 def _build(metadata: WeightsMetadata, path: Path) -> ReidNetwork:
     """The network with random weights."""
-    backbone = metadata.architecture.removeprefix(PREFIX)
+    backbone = metadata.architecture.removeprefix(ARCHITECTURE_PREFIX)
     if backbone not in BACKBONES:
-        known = ", ".join(PREFIX + each for each in BACKBONES)
+        known = ", ".join(ARCHITECTURE_PREFIX + each for each in BACKBONES)
         raise ValueError(f"{path}: expected {known}, got {metadata.architecture}")
     settings = metadata.settings
     if settings.get("normalisation") != _NORMALISATION:
@@ -109,8 +110,8 @@ def _load(network: ReidNetwork, tensors: Mapping[str, Tensor], path: Path) -> No
     except RuntimeError as error:
         lines = [line.strip() for line in str(error).splitlines()[1:]]
         raise ValueError(
-            f"{path}: expected the tensors of {PREFIX}{network.backbone_name}, got others: "
-            f"{lines[0] if lines else error}"
+            f"{path}: expected the tensors of {ARCHITECTURE_PREFIX}{network.backbone_name}, got "
+            f"others: {lines[0] if lines else error}"
         ) from None
 
 

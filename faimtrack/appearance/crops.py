@@ -10,20 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faimtrack.appearance.config import ColourOrder, EmbedderConfig, Normalisation
+from faimtrack.appearance.conventions import IMAGENET_DEVIATION, IMAGENET_MEAN
 from faimtrack.appearance.rectangles import pixel_rectangles
 from faimtrack.boxes import Boxes
 from faimtrack.structures import Frame, Image
+from faimtrack.vectors import unit_vectors
 
 Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """A network: `(B, 3, height, width)` in, `(B, D)` out."""
 
-STANDARD_SIZE = 256, 128
-"""Height and width in pixels that networks for people are made for, unless they say otherwise."""
 CPU_BATCH, GPU_BATCH = 16, 128
-
-_IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of RGB from 0 to 1
-_IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
-_TINY = 1e-12  # a vector shorter than this says nothing
 
 
 @dataclass(frozen=True)
@@ -80,8 +76,8 @@ class CropInput:
             return 1.0, 0.0
         if self.normalisation == "unit":
             return 1 / 255, 0.0
-        deviation = _IMAGENET_DEVIATION[channel]
-        return 1 / (255 * deviation), -_IMAGENET_MEAN[channel] / deviation
+        deviation = IMAGENET_DEVIATION[channel]
+        return 1 / (255 * deviation), -IMAGENET_MEAN[channel] / deviation
 
 
 @dataclass(frozen=True)
@@ -129,7 +125,7 @@ class CropEmbedding:
                     f"{self.source}: expected finite numbers, got others for the box {wrong} of "
                     f"frame {frame.index}"
                 )
-            vectors[part] = unit_length(answers)
+            vectors[part] = unit_vectors(answers)
         return vectors
 
     def _answers(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -138,12 +134,3 @@ class CropEmbedding:
             missing = np.zeros((self.batch_size - count, *inputs.shape[1:]), np.float32)
             inputs = np.concatenate([inputs, missing])
         return self.run(inputs)[:count]
-
-
-def unit_length(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """`(N, D)` float32 rows of length 1; rows of (nearly) nothing become zeros."""
-    exact = np.asarray(vectors, np.float64)  # squares of large numbers overflow in float32
-    length = np.sqrt(np.einsum("nd,nd->n", exact, exact))[:, None]
-    divided = np.divide(exact, length, out=np.zeros_like(exact), where=length > _TINY)
-    units: NDArray[np.float32] = divided.astype(np.float32)
-    return units

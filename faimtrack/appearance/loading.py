@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from faimtrack.appearance.config import EmbedderConfig
+from faimtrack.appearance.conventions import ARCHITECTURE_PREFIX, HASH_DIGITS
 from faimtrack.appearance.onnx import OnnxEmbedder
 from faimtrack.appearance.simple import ColourEmbedder, NoEmbedder
 from faimtrack.interfaces import Embedder
@@ -17,15 +18,11 @@ from faimtrack.weights import (
     weights_sha256,
 )
 
-ARCHITECTURE_PREFIX = "reid-"
-"""Architectures of our own re-identification networks begin with it."""
-
 _WITHOUT_WEIGHTS: dict[str, type[NoEmbedder | ColourEmbedder]] = {
     "none": NoEmbedder,
     "colours": ColourEmbedder,
 }
-_OTHER_KINDS = ("detector", "segmenter")
-_HASH_DIGITS = 16
+_OTHER_KINDS = ("detector", "segmenter", "backbone")
 
 
 def embedder_file(weights: str | os.PathLike[str]) -> Path | None:
@@ -99,5 +96,5 @@ def _open_network(path: Path, config: EmbedderConfig) -> Embedder:
     from faimtrack.appearance.network_embedder import NetworkEmbedder
 
     network = load_reid_network(read_checkpoint(path))
-    digits = weights_sha256(path)[:_HASH_DIGITS]
+    digits = weights_sha256(path)[:HASH_DIGITS]
     return NetworkEmbedder(network, digits, config, size=network.input_size)

@@ -9,15 +9,12 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import mobilenet_v3_small, resnet18, resnet50
 
+from faimtrack.appearance.conventions import IMAGENET_DEVIATION, IMAGENET_MEAN, INPUT_SIZE
+
 Backbone = Literal["resnet50", "resnet18", "mobilenet-v3-small"]
 """torchvision's, under their builders' names; `resnet50` is MMTracking's."""
 
 BACKBONES: tuple[Backbone, ...] = get_args(Backbone)
-INPUT_SIZE = (256, 128)
-"""Height and width in pixels of crops, as re-identification has them since Market-1501."""
-
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""ImageNet's, of red, green and blue from 0 to 1: what pixels are normalised by."""
 
 _BUILDERS: dict[str, Callable[..., Any]] = {
     "resnet50": resnet50,
@@ -101,7 +98,8 @@ def normalise_crops(images: Tensor) -> Tensor:
         `(N, 3, H, W)` float32, normalised by ImageNet's mean and deviation.
     """
     mean, deviation = (
-        torch.tensor(each, device=images.device).reshape(1, 3, 1, 1) for each in (MEAN, DEVIATION)
+        torch.tensor(each, device=images.device).reshape(1, 3, 1, 1)
+        for each in (IMAGENET_MEAN, IMAGENET_DEVIATION)
     )
     return (images.float() / 255 - mean) / deviation
 

@@ -11,13 +11,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from faimtrack.appearance.config import Device, EmbedderConfig
-from faimtrack.appearance.crops import (
-    CPU_BATCH,
-    GPU_BATCH,
-    STANDARD_SIZE,
-    CropEmbedding,
-    CropInput,
-)
+from faimtrack.appearance.conventions import INPUT_SIZE
+from faimtrack.appearance.crops import CPU_BATCH, GPU_BATCH, CropEmbedding, CropInput
 from faimtrack.boxes import Boxes
 from faimtrack.structures import Frame
 
@@ -39,7 +34,7 @@ class NetworkEmbedder:
         weights_name: str,
         config: EmbedderConfig | None = None,
         *,
-        size: tuple[int, int] = STANDARD_SIZE,
+        size: tuple[int, int] = INPUT_SIZE,
         **parameters: Any,
     ) -> None:
         """Take a network over: it is moved to the device and set to evaluate.

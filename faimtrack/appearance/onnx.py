@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from faimtrack.appearance.config import Device, EmbedderConfig
+from faimtrack.appearance.config import EmbedderConfig
+from faimtrack.appearance.conventions import HASH_DIGITS
 from faimtrack.appearance.crops import CPU_BATCH, GPU_BATCH, CropEmbedding, CropInput
 from faimtrack.boxes import Boxes
-from faimtrack.onnx import OnnxModel
+from faimtrack.onnx import OnnxModel, providers_of
 from faimtrack.structures import Frame
 from faimtrack.weights import weights_sha256
 
@@ -22,13 +22,6 @@ _LOG = logging.getLogger(__name__)
 
 _PROBES = 2  # crops; with one, an answer for the whole batch would look like one for it
 _GREY = 128
-_HASH_DIGITS = 16
-_PROVIDERS: dict[Device, Sequence[str] | None] = {
-    "auto": None,
-    "cpu": ("CPUExecutionProvider",),
-    "cuda": ("CUDAExecutionProvider", "CPUExecutionProvider"),
-    "mps": ("CoreMLExecutionProvider", "CPUExecutionProvider"),
-}
 
 
 class OnnxEmbedder:
@@ -60,13 +53,13 @@ class OnnxEmbedder:
             parameters: Single parameters by name, over those in `config`.
 
         Raises:
-            ValueError: It is no ONNX model, has other inputs or outputs, or its answer to grey
-                crops is not a vector of finite numbers for each.
+            ValueError: It is no ONNX model, has other inputs or outputs, its answer to grey
+                crops is not a vector of finite numbers for each, or there is no such device.
             OSError: The file cannot be read.
         """
         self.config = replace(config or EmbedderConfig(), **parameters)
         self.model = OnnxModel(
-            path, threads=self.config.threads, providers=_PROVIDERS[self.config.device]
+            path, threads=self.config.threads, providers=providers_of(self.config.device)
         )
         size, batch = self._input_layout()
         on_gpu = self.model.providers[0] != "CPUExecutionProvider"
@@ -75,7 +68,7 @@ class OnnxEmbedder:
             _LOG.info("%s: takes %d crops a call, no more and no fewer", self.model.path, batch)
         crop_input = CropInput.of_config(self.config, size)
         self.dimension = self._probe(crop_input, batch)
-        self.name = f"{weights_sha256(path)[:_HASH_DIGITS]}-{crop_input.kind}"
+        self.name = f"{weights_sha256(path)[:HASH_DIGITS]}-{crop_input.kind}"
         self._embedding = CropEmbedding(
             crop_input,
             self._run,

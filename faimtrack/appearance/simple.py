@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from faimtrack.appearance.crops import unit_length
 from faimtrack.appearance.rectangles import pixel_rectangles
 from faimtrack.boxes import Boxes
 from faimtrack.structures import Frame
+from faimtrack.vectors import unit_vectors
 
 _STRIPES = 6
 _MIDDLE = 0.2, 0.8  # of a box's width: beside it is mostly background
@@ -60,4 +60,4 @@ class ColourEmbedder:
             middle = image[y1:y2, left : max(right, left + 1)].astype(np.float32)
             stripes = cv2.resize(middle, (1, _STRIPES), interpolation=cv2.INTER_AREA)
             vectors[row] = stripes.reshape(-1) - _GREY
-        return unit_length(vectors)
+        return unit_vectors(vectors).astype(np.float32)

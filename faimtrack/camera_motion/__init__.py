@@ -1,7 +1,7 @@
 """How the picture moved between two frames: estimated from pixels, read from a file, or not."""
 
 from faimtrack.camera_motion.config import CameraMotionConfig
-from faimtrack.camera_motion.create import CountingCameraMotion, create_camera_motion
+from faimtrack.camera_motion.create import create_camera_motion
 from faimtrack.camera_motion.ecc import EccMatcher
 from faimtrack.camera_motion.motion_file import MotionFile
 from faimtrack.camera_motion.orb import OrbMatcher
@@ -11,7 +11,6 @@ from faimtrack.camera_motion.still import StillCamera
 
 __all__ = [
     "CameraMotionConfig",
-    "CountingCameraMotion",
     "EccMatcher",
     "Matcher",
     "MotionFile",

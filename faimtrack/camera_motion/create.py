@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
-
 from faimtrack.camera_motion.config import CameraMotionConfig
 from faimtrack.camera_motion.ecc import EccMatcher
 from faimtrack.camera_motion.motion_file import MotionFile
@@ -14,19 +12,7 @@ from faimtrack.camera_motion.still import StillCamera
 from faimtrack.interfaces import CameraMotion
 
 
-@runtime_checkable
-class CountingCameraMotion(CameraMotion, Protocol):
-    """A `CameraMotion` that counts where it could not tell anything.
-
-    Attributes:
-        failures: Frames since the last `reset` that got the identity because nothing could be
-            told.
-    """
-
-    failures: int
-
-
-def create_camera_motion(config: CameraMotionConfig | None = None) -> CountingCameraMotion:
+def create_camera_motion(config: CameraMotionConfig | None = None) -> CameraMotion:
     """What tells camera motion under a configuration; None takes the defaults.
 
     Raises:

@@ -203,6 +203,9 @@ def _show(report: Report) -> None:
     missing = [sequence.name for sequence in report.sequences if sequence.results_missing]
     if missing:
         console.print(f"Without results, counted as nothing found: {', '.join(missing)}")
+    offline = [sequence.name for sequence in report.sequences if sequence.mode == "offline"]
+    if offline:
+        console.print(f"Offline results, which know later frames: {', '.join(offline)}")
     _show_cross_check(report, lines, console)
 
 

@@ -51,8 +51,8 @@ def eval_reid(
 ) -> None:
     """Score an embedder on the people of the ground truth: mAP and CMC, rank 1 and rank 5.
 
-    Each person is looked for, by a view a second, among all other views in the same sequence; the
-    person's own views within a second of it do not count.
+    Each person is looked for, by views query_interval (25) frames apart, among all other views in
+    the same sequence; the person's own views less than minimum_gap (25) frames away do not count.
     """
     from faimtrack.appearance.embedding import embed_views
     from faimtrack.appearance.loading import embedder_file, open_embedder
@@ -76,7 +76,7 @@ def eval_reid(
     )  # fmt: skip
     scores = {crops.sequences[number]: each for number, each in found.items()}
     for name in crops.sequences:
-        if name not in scores:
+        if name not in scores or not scores[name].queries:
             print(f"faimtrack: warning: {name}: nobody is seen twice far enough apart; not scored",
                   file=sys.stderr)  # fmt: skip
     scores[_COMBINED] = combined_scores(found.values())
@@ -133,7 +133,8 @@ def _show(scores: dict[str, ReidScores], title: str) -> None:
                        "gallery", "people")  # fmt: skip
     for column in table.columns[1:]:
         column.justify = "right"
-    for name, each in scores.items():
+    scored = {name: each for name, each in scores.items() if each.queries}
+    for name, each in scored.items():
         if name == _COMBINED and len(scores) == 2:
             continue
         table.add_row(

@@ -55,7 +55,7 @@ _VERBS = {
     "train": _Verb(
         "faimtrack.cli.train",
         "train",
-        "Train a detector, with or without masks, as a recipe says.",
+        "Train a detector, with or without masks, or a re-identification network.",
     ),
     "crowd": _Verb("faimtrack.cli.crowd", "crowd", "Make a synthetic crowd in MOT20 layout."),
     "masks": _Verb(

@@ -77,14 +77,15 @@ def evaluate_sequences(
         notes: Lines for the reader.
 
     Raises:
-        ValueError: The sequences were evaluated with different lists of classes, or one comes
-            twice.
+        ValueError: The sequences were evaluated with different lists of classes, one comes
+            twice, or results of some were made online and of others offline.
     """
     scored = tuple(sequences)
     names = [sequence.name for sequence in scored]
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"sequences: expected each once, got {twice} twice")
+    _refuse_mixture(scored)
     by_class = _combined_by_class(scored)
     return Report(
         sequences=scored,
@@ -136,6 +137,20 @@ def refuse_nothing(
         raise ValueError(
             f"{ground_truth.path}: expected ground truth that counts under the rules "
             f"{rules.name} in frames {frames.start} to {frames.stop - 1}, got none"
+        )
+
+
+def _refuse_mixture(sequences: Sequence[SequenceScores]) -> None:
+    """Refuse to put results together of which only some know later frames.
+
+    Raises:
+        ValueError: They are such.
+    """
+    first = {sequence.mode: sequence.name for sequence in reversed(sequences)}
+    if {"online", "offline"} <= first.keys():
+        raise ValueError(
+            f"results: expected all online or all offline, got {first['online']} online and "
+            f"{first['offline']} offline: score them apart"
         )
 
 

@@ -70,7 +70,8 @@ def evaluate_folders(
         exclude: Names or patterns of those to leave out.
 
     Raises:
-        ValueError: There are no sequences, or a name or pattern fits none.
+        ValueError: There are no sequences, a name or pattern fits none, or results are of two
+            modes, as `evaluate_sequences`.
         OSError: A folder cannot be read.
     """
     settings = settings or EvaluationSettings()
@@ -129,6 +130,7 @@ def score_sequence_files(files: SequenceFiles, settings: EvaluationSettings) -> 
     return replace(
         scores,
         results_missing=tables.results_missing,
+        mode=tables.mode,
         input_sha256={
             "ground truth": file_sha256(files.ground_truth),
             "results": None if tables.results_missing else file_sha256(files.results),

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
 from faimtrack.eval.rules import EvaluationRules, choose_rules
+from faimtrack.eval.scores import ResultMode
 from faimtrack.motfile import (
     MotTable,
     Numbering,
@@ -74,6 +76,7 @@ class SequenceTables:
         rules: Which rows count.
         rules_reason: Why these rules.
         results_missing: There was no file of results, and that was allowed.
+        mode: What the results' provenance says of them; None where nothing is known.
     """
 
     ground_truth: MotTable
@@ -82,6 +85,7 @@ class SequenceTables:
     rules: EvaluationRules
     rules_reason: str
     results_missing: bool
+    mode: ResultMode | None = None
 
 
 def find_files(
@@ -137,7 +141,10 @@ def read_tables(files: SequenceFiles, settings: EvaluationSettings) -> SequenceT
             f"{files.results}: expected results of {files.name}, got no such file "
             "(--allow-missing counts it as nothing found)"
         )
-    results = _no_results(files.results) if missing else _read_results(files, frames, settings)
+    results, mode = _no_results(files.results), None
+    if not missing:
+        mode = _check_origin(files.results, settings)
+        results = _read_results(files, frames, settings)
     rules, reason = settings.rules, "as asked for"
     if rules is None:
         rules, reason = choose_rules(files.name, ground_truth)
@@ -148,12 +155,12 @@ def read_tables(files: SequenceFiles, settings: EvaluationSettings) -> SequenceT
         rules=rules,
         rules_reason=reason,
         results_missing=missing,
+        mode=mode,
     )
 
 
 def _read_results(files: SequenceFiles, frames: range, settings: EvaluationSettings) -> MotTable:
     """The rows of a file that is there, with the full sequence's frame numbers."""
-    _check_origin(files.results, settings)
     results = read_mot(files.results, "results", allow_empty=True)
     try:
         return renumber(results, frames, settings.numbering)
@@ -164,17 +171,17 @@ def _read_results(files: SequenceFiles, frames: range, settings: EvaluationSetti
         raise ValueError(f"{error} ({hint})") from None
 
 
-def _check_origin(results: Path, settings: EvaluationSettings) -> None:
-    """Refuse what the results' own provenance contradicts.
+def _check_origin(results: Path, settings: EvaluationSettings) -> ResultMode | None:
+    """Refuse what the results' own provenance contradicts; gives the mode that it says.
 
     Without a sidecar, or with one of another file (the results were edited), nothing is known.
     """
     try:
         origin = read_provenance(results)
     except (OSError, ValueError):
-        return
+        return None
     if origin.output_sha256 != file_sha256(results):
-        return
+        return None
     for name, said, asked in (
         ("split", origin.split, settings.split),
         ("numbering", origin.numbering, settings.numbering),
@@ -184,6 +191,7 @@ def _check_origin(results: Path, settings: EvaluationSettings) -> None:
                 f"{results}: expected results made with {name} {asked}, got {said} "
                 f"(says {provenance_path(results).name})"
             )
+    return origin.mode if origin.mode in get_args(ResultMode) else None
 
 
 def find_results(results: Path, name: str) -> Path:

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from faimtrack.config import PresetConfig, parameter
+from faimtrack.vectors import unit_vectors
 
 _LONGEST_RANK = 50
 _BLOCK_NUMBERS = 1 << 24
 _TIE = 1e-6  # cosines that differ by less are equal: sums of float32 are not better than that
-_TINY = 1e-12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +77,8 @@ def evaluate_reid_by_sequence(
         config: Which views are queries; None takes the defaults.
 
     Returns:
-        Scores by sequence, in ascending order, which `combined_scores` joins; those in which no
-        query has anybody to find are left out.
+        Scores by sequence, in ascending order, which `combined_scores` joins; those of a sequence
+        in which no query has anybody to find count its queries as left out.
 
     Raises:
         ValueError: Shapes differ, a number is not finite, or no query has anybody to find.
@@ -94,10 +94,8 @@ def evaluate_reid_by_sequence(
     found = {}
     for sequence in np.unique(places).tolist():
         rows = np.flatnonzero(places == sequence)
-        scores = _evaluate_sequence(units[rows], people[rows], times[rows], config)
-        if scores.queries:
-            found[int(sequence)] = scores
-    if not found:
+        found[int(sequence)] = _evaluate_sequence(units[rows], people[rows], times[rows], config)
+    if not any(scores.queries for scores in found.values()):
         raise ValueError(
             f"views: expected a person seen twice, {config.minimum_gap} (minimum_gap) frames or "
             f"more apart, got none among {len(units)} views"
@@ -138,10 +136,10 @@ def combined_scores(scores: Iterable[ReidScores]) -> ReidScores:
     Raises:
         ValueError: There is no query in any.
     """
-    parts = [part for part in scores if part.queries]
-    if not parts:
-        raise ValueError("scores: expected some with queries, got none")
+    parts = list(scores)
     queries = sum(part.queries for part in parts)
+    if not queries:
+        raise ValueError("scores: expected some with queries, got none")
     means = sum(part.queries * part.mean_average_precision for part in parts)
     return ReidScores(
         mean_average_precision=means / queries,
@@ -269,17 +267,14 @@ def match_ranks(matches: NDArray[np.floating], others: NDArray[np.floating]) -> 
 
 
 def _units(vectors: ArrayLike) -> NDArray[np.float32]:
-    """Rows of length 1; a row of zeros stays one."""
+    """What comes in as `unit_vectors`, if it can be."""
     rows = np.asarray(vectors, np.float64)
     if rows.ndim != 2:
         raise ValueError(f"vectors: expected shape (N, D), got {rows.shape}")
     if not np.isfinite(rows).all():
         row = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
         raise ValueError(f"vectors: expected finite numbers, got others in row {row}")
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    divided = np.divide(rows, length, out=np.zeros_like(rows), where=length > _TINY)
-    units: NDArray[np.float32] = divided.astype(np.float32)
-    return units
+    return unit_vectors(rows).astype(np.float32)
 
 
 def _column(name: str, values: ArrayLike, count: int) -> NDArray[np.int64]:

@@ -64,6 +64,7 @@ def report_to_dict(report: Report) -> dict[str, Any]:
         "faimtrack": __version__,
         "alphas": np.round(ALPHAS, 2).tolist(),
         "coverage": report.coverage,
+        "mode": report.mode,
         "sequences": {s.name: _sequence_to_dict(s) for s in report.sequences},
         "combined": None if report.combined is None else _scores_to_dict(report.combined),
         "combined_by_class": _classes_to_dict(report.combined_by_class),
@@ -88,6 +89,7 @@ def _sequence_to_dict(sequence: SequenceScores) -> dict[str, Any]:
         "rules_reason": sequence.rules_reason,
         "removed_row_count": sequence.removed_row_count,
         "results_missing": sequence.results_missing,
+        "mode": sequence.mode,
         "by_class": _classes_to_dict(sequence.by_class),
     }
 
@@ -157,6 +159,7 @@ def report_provenance(report: Report, settings: EvaluationSettings) -> Provenanc
         },
         split=settings.split,
         numbering=settings.numbering,
+        mode=report.mode,
     )
 
 
@@ -211,7 +214,7 @@ def write_plot(report: Report, path: str | os.PathLike[str]) -> None:
         label = f"{name} {100 * float(np.mean(curve)):.1f}"
         axes.plot(ALPHAS, curve, color=colour, marker="o", markersize=3, label=label)
     axes.set(xlabel="localisation threshold α (IoU)", ylabel="score", xlim=(0, 1), ylim=(0, 1))
-    title = f"HOTA over α, {report.coverage}"
+    title = f"HOTA over α, {report.coverage}{', offline' if report.mode == 'offline' else ''}"
     axes.set_title(title + (" (grey: HOTA of each)" if len(report.sequences) > 1 else ""))
     axes.grid(alpha=0.3)
     axes.legend(loc="lower left")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from faimtrack.eval.rules import EvaluationRules
 ALPHAS: NDArray[np.float64] = np.arange(0.05, 0.99, 0.05)
 """`(19,)` the localisation thresholds over which HOTA is averaged."""
 ALPHAS.flags.writeable = False
+
+ResultMode = Literal["online", "offline"]
+"""Whether each frame's answer knew nothing of later frames, as provenance has it."""
 
 _HOTA_MEANS = ("HOTA", "DetA", "AssA", "LocA", "DetRe", "DetPr", "AssRe", "AssPr", "OWTA")
 _CLEAR = (
@@ -110,6 +113,7 @@ class SequenceScores:
         by_class: The same for each class; the key is None where the data has no classes.
         removed_row_count: Results that were taken away because they match a distractor.
         results_missing: There was no file of results, and that was allowed.
+        mode: What the results' provenance says of them; None where nothing is known.
         input_sha256: Of the files of `ground truth` and `results`; empty for tables in memory.
     """
 
@@ -121,6 +125,7 @@ class SequenceScores:
     by_class: Mapping[int | None, Scores]
     removed_row_count: int
     results_missing: bool = False
+    mode: ResultMode | None = None
     input_sha256: Mapping[str, str | None] = field(default_factory=dict)
 
     @property
@@ -154,6 +159,14 @@ class Report:
     combined: Scores | None
     combined_by_class: Mapping[int | None, Scores] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @property
+    def mode(self) -> ResultMode | None:
+        """Offline if any results are known to be; online if all are; else None."""
+        modes = {sequence.mode for sequence in self.sequences if not sequence.results_missing}
+        if "offline" in modes:
+            return "offline"
+        return "online" if modes == {"online"} else None
 
     @property
     def coverage(self) -> str:

@@ -21,7 +21,8 @@ class ComparedResult:
     """One of the results.
 
     Attributes:
-        name: What it is called in the picture.
+        name: What it is called in the picture; it ends with ``(offline)`` if its provenance
+            says so.
         results: Its rows, with the full sequence's frame numbers.
         events: What CLEAR takes each row for, frame by frame.
         sha256: Of its file.
@@ -77,8 +78,9 @@ def read_comparison(
         tables = read_tables(each, settings)
         events = find_events(tables.ground_truth, tables.results, tables.frames, tables.rules)
         digest = file_sha256(each.results)
+        label = f"{name} (offline)" if tables.mode == "offline" else name
         sides.append(
-            ComparedResult(name=name, results=tables.results, events=events, sha256=digest)
+            ComparedResult(name=label, results=tables.results, events=events, sha256=digest)
         )
     assert tables is not None
     return Comparison(

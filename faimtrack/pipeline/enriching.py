@@ -65,7 +65,7 @@ class MotionEnricher:
     @property
     def failures(self) -> int:
         """Frames of which nothing could be told."""
-        return int(getattr(self._motion, "failures", 0))
+        return self._motion.failures
 
 
 class EmbeddingEnricher:

@@ -5,15 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from faimtrack.boxes import Boxes
 from faimtrack.detectors.config import FeatureKind
 from faimtrack.detectors.families import can_regress
 from faimtrack.detectors.session import Detector
 from faimtrack.interfaces import BoxRegressor, Embedder
-from faimtrack.pipeline.inputs import load_detector
+from faimtrack.pipeline.inputs import describes_by_itself, load_detector
 from faimtrack.pipeline.loader import NetworkLoader
 from faimtrack.pipeline.tasks import EMBEDDING_KEEPS, SequenceTask
 from faimtrack.provenance import Provenance
 from faimtrack.recipes import Recipe
+from faimtrack.structures import Frame
 from faimtrack.trackers import Tracker, create_tracker, tracker_entry
 
 
@@ -96,6 +101,9 @@ def public_remark(task: SequenceTask, tracks: Provenance) -> str | None:
 def _regressor(task: SequenceTask, loader: NetworkLoader) -> BoxRegressor:
     if task.regressor is not None:
         network = loader.load_regressor(task.regressor, task.recipe.regressor)
+        if task.embedder is None and describes_by_itself(task):
+            assert isinstance(network, BoxRegressor), "planned so"
+            return _RegressorBesideDetector(network)
     elif task.weights is not None:
         network = load_detector(task, loader)
     else:
@@ -124,3 +132,30 @@ def _own_features(network: Detector, kind: FeatureKind) -> Embedder:
 
     source: Any = network  # open_detector's are, and say themselves what they keep
     return FeatureEmbedder(source, kind)
+
+
+class _RegressorBesideDetector:
+    """A regressor that leaves a frame's features to the detector, which describes boxes later.
+
+    There is room for one network's features in a frame. The regressor would put its own there,
+    and the detector's backbone would run a second time. Tracktor asks the regressor once a frame,
+    so that nothing is lost with its own.
+
+    Attributes:
+        class_names: The regressor's.
+    """
+
+    def __init__(self, regressor: BoxRegressor) -> None:
+        """Ask `regressor`."""
+        self._regressor = regressor
+        self.class_names = regressor.class_names
+
+    def regress(
+        self, frame: Frame, boxes: Boxes, class_ids: NDArray[np.int64] | None = None
+    ) -> tuple[Boxes, NDArray[np.float64]]:
+        """See `BoxRegressor`."""
+        features, frame.features = frame.features, None
+        try:
+            return self._regressor.regress(frame, boxes, class_ids)
+        finally:
+            frame.features = features

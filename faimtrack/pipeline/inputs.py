@@ -6,15 +6,21 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
+from faimtrack.detectors.config import TorchConfig
 from faimtrack.detectors.files.reading import detections_provenance
 from faimtrack.detectors.session import Detector
 from faimtrack.motfile import Numbering, mots_classes
 from faimtrack.pipeline.frames import are_frames_at_hand, frames_sha256
 from faimtrack.pipeline.loader import NetworkLoader
-from faimtrack.pipeline.replay import detections_path, open_recording, same_frames_sha256
-from faimtrack.pipeline.tasks import DetectionTask, SequenceTask, Task
+from faimtrack.pipeline.replay import (
+    detections_path,
+    has_embeddings,
+    open_recording,
+    same_frames_sha256,
+)
+from faimtrack.pipeline.tasks import EMBEDDING_KEEPS, DetectionTask, SequenceTask, Task
 from faimtrack.provenance import Provenance, file_sha256
-from faimtrack.trackers import tracker_entry
+from faimtrack.trackers import create_tracker, tracker_entry
 from faimtrack.video import FrameSource
 from faimtrack.video.images import MotSequence
 from faimtrack.weights import weights_sha256
@@ -35,20 +41,25 @@ def make_detector(task: Task, source: FrameSource, loader: NetworkLoader) -> Det
 def load_detector(task: Task, loader: NetworkLoader) -> Detector:
     """The network of a task that has one.
 
-    If it also moves boxes it leaves in each frame what it needs for that.
+    If it also moves or describes boxes of the tracker's own it leaves in each frame what it needs
+    for that.
 
     Raises:
         As `NetworkLoader.load`.
     """
     assert task.weights is not None
     recipe = task.recipe
-    regresses = (
-        isinstance(task, SequenceTask)
-        and task.regressor is None
-        and tracker_entry(recipe.tracker_name).needs_regressor
-    )
+    is_asked_again = False
+    if isinstance(task, SequenceTask) and tracker_entry(recipe.tracker_name).needs_regressor:
+        describes = describes_by_itself(task) and isinstance(recipe.detector, TorchConfig)
+        is_asked_again = task.regressor is None or describes
     classes = recipe.settings.classes
-    return loader.load(task.weights, recipe.detector, classes, keep_features=regresses)
+    return loader.load(task.weights, recipe.detector, classes, keep_features=is_asked_again)
+
+
+def describes_by_itself(task: Task) -> bool:
+    """Whether a task's network also says how people look."""
+    return task.weights is not None and task.recipe.detector.keep in EMBEDDING_KEEPS
 
 
 def tracks_record(task: SequenceTask, source: FrameSource) -> Provenance:
@@ -110,7 +121,7 @@ def _record(task: Task, source: FrameSource, *, numbering: Numbering) -> Provena
     if isinstance(source, MotSequence):
         inputs["seqinfo"] = file_sha256(source.sequence.folder / "seqinfo.ini")
     mode: Literal["online", "offline"] = "online"
-    if task.embedder is None:
+    if not _uses_embedder(task, source):
         tree.pop("embedder", None)
     elif isinstance(task.embedder, Path):
         weights["embedder"] = weights_sha256(task.embedder)
@@ -139,6 +150,20 @@ def _record(task: Task, source: FrameSource, *, numbering: Numbering) -> Provena
         numbering=numbering,
         mode=mode,
     )
+
+
+def _uses_embedder(task: Task, source: FrameSource) -> bool:
+    """Whether a task's embedder is asked about anybody."""
+    if task.embedder is None:
+        return False
+    if isinstance(task, SequenceTask):
+        name = task.recipe.tracker_name
+        if tracker_entry(name).needs_regressor:
+            return True  # it asks about boxes of its own
+        tracker = create_tracker(name, task.recipe.tracker)
+        if getattr(tracker, "appearance_threshold", None) is None:
+            return False
+    return task.weights is not None or not has_embeddings(detections_path(task, source))
 
 
 def require_images(task: Task, source: FrameSource) -> None:

@@ -87,6 +87,7 @@ def plan_tasks(
         refuse_names_of_masks(named)
         refuse_masks_and_embeddings(recipe, weights)
         recipe = _keeping_masks(recipe)
+    recipe = _naming(recipe, embedder, regressor if needs_regressor else None)
     tasks = [
         SequenceTask(
             name=name,
@@ -156,6 +157,7 @@ def plan_detection(
     keeps = weights is not None and recipe.detector.keep in EMBEDDING_KEEPS
     if embedder is not None or keeps:
         refuse_format_without_embeddings(format)
+    recipe = _naming(recipe, embedder, None)
     tasks = [
         DetectionTask(
             name=name,
@@ -178,6 +180,18 @@ def plan_detection(
 
 def _keeping_masks(recipe: Recipe) -> Recipe:
     return replace(recipe, detector=replace(recipe.detector, keep="masks"))
+
+
+def _naming(recipe: Recipe, embedder: Path | str | None, regressor: Path | None) -> Recipe:
+    """The recipe with the names of all networks that are given; those that it has stand.
+
+    Else nothing that is written would tell that they were used.
+    """
+    if embedder is not None and recipe.embedder_weights is None:
+        recipe = replace(recipe, embedder_weights=str(embedder))
+    if regressor is not None and recipe.regressor_weights is None:
+        recipe = replace(recipe, regressor_weights=str(regressor))
+    return recipe
 
 
 def _motion_of(name: str, source: str, recipe: Recipe) -> Path | None:

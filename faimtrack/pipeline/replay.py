@@ -5,9 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from faimtrack.detectors.files import read_detections
+from faimtrack.detectors.files.formats import EMBEDDING_FORMATS
+from faimtrack.detectors.files.parquet_embeddings import EMBEDDING_KEY
+from faimtrack.detectors.files.reading import format_of
 from faimtrack.detectors.files.table import DetectionTable
 from faimtrack.detectors.recorded import RecordedDetections
 from faimtrack.detectors.session import Detector
@@ -62,6 +67,21 @@ def recorded_embedding_name(detector: Detector) -> str | None:
     if not isinstance(detector, RecordedDetections) or not len(detector.table):
         return None
     return detector.table.embedding_name if isinstance(detector.table, DetectionTable) else None
+
+
+def has_embeddings(path: Path) -> bool:
+    """Whether a file of detections has embeddings, without reading its rows.
+
+    Raises:
+        ValueError: It is not whole.
+        OSError: It cannot be read.
+    """
+    if format_of(path) not in EMBEDDING_FORMATS:
+        return False
+    try:
+        return EMBEDDING_KEY in (pq.read_metadata(path).metadata or {})
+    except pa.ArrowException as error:
+        raise ValueError(f"{path}: expected a whole Parquet file, got none") from error
 
 
 def require_embeddings(detector: Detector, task: Task) -> None:

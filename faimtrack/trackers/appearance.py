@@ -8,16 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-_TINY = 1e-12  # a vector shorter than this says nothing
+from faimtrack.vectors import unit_vectors
 
 
 class AppearanceMemory:
     """One vector of length 1 for each track whose look is known, kept beside the tracks' rows.
 
-    Vectors of two models must not meet: what was remembered first decides whose they are.
-
-    Attributes:
-        name: The embedding that it holds; None while it holds none.
+    Vectors of two models must not meet: as long as anybody is remembered, only the same model's
+    are taken. Who has forgotten everybody may go on with another.
     """
 
     def __init__(self) -> None:
@@ -25,21 +23,26 @@ class AppearanceMemory:
 
     def reset(self) -> None:
         """Forget everything."""
-        self.name: str | None = None
+        self._name: str | None = None
         self._ids = np.zeros(0, np.int64)  # ascending
         self._vectors = np.zeros((0, 0))
 
+    @property
+    def name(self) -> str | None:
+        """The embedding that it holds; None while it holds none."""
+        return self._name if len(self._ids) else None
+
     def expect(self, name: str | None, dimension: int) -> None:
-        """See that detections' embeddings are of the kind that is remembered.
+        """See that detections' embeddings, about to come, are of the kind that is remembered.
 
         Raises:
             ValueError: They are another model's, or of another length.
         """
-        if self.name is None:
-            self.name, self._vectors = name, np.zeros((0, dimension))
-        elif (name, dimension) != (self.name, self._vectors.shape[1]):
+        if not len(self._ids):
+            self._name = name
+        elif (name, dimension) != (self._name, self._vectors.shape[1]):
             raise ValueError(
-                f"embeddings: expected {self.name} with {self._vectors.shape[1]} numbers, as "
+                f"embeddings: expected {self._name} with {self._vectors.shape[1]} numbers, as "
                 f"before, got {name} with {dimension}"
             )
 
@@ -112,7 +115,8 @@ class AppearanceMemory:
             joined = np.concatenate([self._ids, ids[new]])
             order = np.argsort(joined)
             self._ids = joined[order]
-            self._vectors = np.concatenate([self._vectors, vectors[new]])[order]
+            held = self._vectors if len(self._vectors) else vectors[:0]
+            self._vectors = np.concatenate([held, vectors[new]])[order]
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -120,7 +124,9 @@ class AppearanceMemory:
     def keep_only(self, ids: NDArray[np.int64]) -> None:
         """Forget all tracks but these."""
         alive = np.isin(self._ids, ids)
-        if not alive.all():
+        if not alive.any():
+            self.reset()
+        elif not alive.all():
             self._ids, self._vectors = self._ids[alive], self._vectors[alive]
 
     def state(self) -> dict[str, Any]:
@@ -133,7 +139,7 @@ class AppearanceMemory:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state` gave."""
-        self.name = state["appearance.name"]
+        self._name = state["appearance.name"]
         self._ids = np.array(state["appearance.ids"], np.int64)
         self._vectors = np.array(state["appearance.vectors"], np.float64)
 
@@ -143,13 +149,3 @@ class AppearanceMemory:
             return np.zeros(len(ids), bool), np.zeros(len(ids), np.int64)
         places = np.minimum(np.searchsorted(self._ids, ids), len(self._ids) - 1)
         return self._ids[places] == ids, places
-
-
-def unit_vectors(vectors: ArrayLike) -> NDArray[np.float64]:
-    """`(N, D)` float64 rows of length 1; a row of zeros stays one."""
-    vectors = np.asarray(vectors, np.float64)
-    length = np.sqrt(np.einsum("nd,nd->n", vectors, vectors))[:, None]
-    divided: NDArray[np.float64] = np.divide(
-        vectors, length, out=np.zeros_like(vectors), where=length > _TINY
-    )
-    return divided

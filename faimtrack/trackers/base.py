@@ -10,10 +10,10 @@ from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from faimtrack.boxes import box_areas, clip_boxes
+from faimtrack.boxes import box_areas
 from faimtrack.config import PresetConfig
 from faimtrack.structures import AffineTransform, Detections, Frame, Tracks
-from faimtrack.trackers.appearance import AppearanceMemory
+from faimtrack.trackers.candidates import Candidates
 from faimtrack.trackers.clock import Clock
 from faimtrack.trackers.config import RowTrackerConfig
 
@@ -86,7 +86,8 @@ def camera_motion_of(frame: Frame | None) -> AffineTransform | None:
     """The camera motion of a frame, seen to be one; None if nobody knows it.
 
     Raises:
-        ValueError: It is no `(2, 3)` of finite numbers, flattens the picture or bursts it.
+        ValueError: It is no `(2, 3)` of finite numbers, or it flattens, mirrors or bursts the
+            picture.
     """
     if frame is None or frame.camera_motion is None:
         return None
@@ -99,7 +100,7 @@ def camera_motion_of(frame: Frame | None) -> AffineTransform | None:
         np.isfinite(transform).all()
         and max(map(abs, (a, b, c, d))) <= _LARGEST_STRETCH
         and max(abs(x), abs(y)) <= _LONGEST_SHIFT_PX
-        and abs(a * d - b * c) >= _SMALLEST_DETERMINANT
+        and a * d - b * c >= _SMALLEST_DETERMINANT
     ):
         raise ValueError(
             f"{where}: expected finite numbers that turn, scale and shift, got "
@@ -119,86 +120,8 @@ def joined(*rows: Rows) -> Rows:
     return np.concatenate([each.view(as_bytes) for each in rows]).view(row_type)
 
 
-class Candidates:
-    """The detections of a frame that a tracker works with.
-
-    Attributes:
-        boxes: `(N, 4)` corners in pixels, clipped to the image if asked for.
-        scores: `(N,)`.
-        class_ids: `(N,)`.
-        indices: `(N,)` rows in the frame's detections.
-    """
-
-    __slots__ = ("_looks", "boxes", "class_ids", "indices", "scores")
-
-    def __init__(
-        self,
-        boxes: NDArray[np.float64],
-        scores: NDArray[np.float64],
-        class_ids: NDArray[np.int64],
-        indices: NDArray[np.int64],
-        looks: NDArray[np.float32] | None = None,
-    ) -> None:
-        """Name them; `looks` are the embeddings of **all** detections of the frame."""
-        self.boxes, self.scores, self.class_ids, self.indices = boxes, scores, class_ids, indices
-        self._looks = looks
-
-    def __len__(self) -> int:
-        return len(self.scores)
-
-    def __getitem__(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Candidates:
-        if rows.dtype == bool:
-            rows = np.flatnonzero(rows)
-        return Candidates(
-            self.boxes.take(rows, axis=0),
-            self.scores.take(rows),
-            self.class_ids.take(rows),
-            self.indices.take(rows),
-            self._looks,
-        )
-
-    @property
-    def embeddings(self) -> NDArray[np.float32] | None:
-        """`(N, D)` as the detections have them, or None where nobody looks.
-
-        They are gathered when asked for: long vectors are not copied at each selection of rows.
-        """
-        return None if self._looks is None else self._looks.take(self.indices, axis=0)
-
-    def unseen(self) -> Candidates:
-        """The same without embeddings."""
-        return Candidates(self.boxes, self.scores, self.class_ids, self.indices)
-
-    @classmethod
-    def of(cls, detections: Detections, frame: Frame | None, *, clip: bool) -> Candidates:
-        """All detections of a frame that have an area.
-
-        Args:
-            detections: The frame's.
-            frame: Knows the image's size.
-            clip: Whether to cut boxes to the image.
-
-        Raises:
-            ValueError: Boxes are to be clipped, but the image's size is unknown.
-        """
-        boxes = detections.boxes
-        if clip and len(boxes):
-            if frame is None or frame.size is None:
-                raise ValueError("clip_boxes: expected frames of a known size, got none")
-            boxes = clip_boxes(boxes, *frame.size)
-        candidates = cls(
-            boxes,
-            detections.scores,
-            detections.class_ids,
-            np.arange(len(boxes), dtype=np.int64),
-            detections.embeddings,
-        )
-        solid = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-        return candidates if solid.all() else candidates[solid]
-
-
 class RowTracker:
-    """What trackers over structured rows share: ids, clock, looks, output filter and state.
+    """What trackers over structured rows share: ids, clock, output filter and state.
 
     A subclass names its row fields and its lists of rows (attributes), and says how it updates.
     """
@@ -221,18 +144,12 @@ class RowTracker:
                 f"config: expected {self.config_class.__name__}, got {type(config).__name__}"
             )
         self._clock = Clock(frame_rate)
-        self._appearance = AppearanceMemory()
         self.reset()
 
     @property
     def frame_rate(self) -> float:
         """Nominal frames per second."""
         return self._clock.frame_rate
-
-    @property
-    def appearance_threshold(self) -> float | None:
-        """The lowest score of a detection whose embedding is looked at; None: none is."""
-        return None
 
     @property
     def _buffer_frames(self) -> float:
@@ -246,37 +163,9 @@ class RowTracker:
     def reset(self) -> None:
         """Forget everything, as before a new sequence; ids start again from 1."""
         self._clock.reset()
-        self._appearance.reset()
         self._last_id = 0
         for each in self.row_lists:
             setattr(self, each, np.zeros(0, self.row_type))
-
-    def _candidates(self, detections: Detections, frame: Frame | None) -> Candidates:
-        """The detections that the tracker works with, with embeddings if it looks at them.
-
-        Raises:
-            ValueError: The embeddings are of another kind than those before, or boxes are to be
-                clipped and the image's size is unknown.
-        """
-        candidates = Candidates.of(detections, frame, clip=self.config.clip_boxes)
-        if detections.embeddings is None:
-            return candidates
-        if self.appearance_threshold is None or not len(detections):
-            return candidates.unseen()
-        self._appearance.expect(detections.embedding_name, detections.embeddings.shape[1])
-        return candidates
-
-    def _remember(self, ids: NDArray[np.int64], taken: Candidates) -> None:
-        """Blend what detections look like into what their tracks did."""
-        embeddings = taken.embeddings
-        if embeddings is not None and len(ids):
-            self._appearance.remember(ids, embeddings, self.config.appearance_keep)
-
-    def _forget_dead(self) -> None:
-        """Let go of the looks of tracks that are no more."""
-        if self._appearance.name is not None:
-            alive = [getattr(self, each)["id"] for each in self.row_lists]
-            self._appearance.keep_only(np.concatenate(alive))
 
     def _new_rows(self, candidates: Candidates) -> Rows:
         """Rows for new tracks, with the next ids; motion and counts are the caller's."""
@@ -322,7 +211,6 @@ class RowTracker:
             "config": json.dumps(asdict(self.config)),
             "last_id": self._last_id,
             **self._clock.state(),
-            **self._appearance.state(),
         }
         for each in self.row_lists:
             rows = getattr(self, each)
@@ -349,16 +237,7 @@ class RowTracker:
             )
         try:
             tracker = cls(cls.config_class(**json.loads(state["config"])), **networks)
-            tracker._clock.restore(dict(state))
-            if "appearance.name" in state:  # older states have none
-                tracker._appearance.restore(state)
-            tracker._last_id = int(state["last_id"])
-            for each in cls.row_lists:
-                name = each.lstrip("_")
-                rows = np.zeros(len(state[f"{name}.id"]), tracker.row_type)
-                for field_name in tracker.row_type.names or ():
-                    rows[field_name] = state[f"{name}.{field_name}"]
-                setattr(tracker, each, rows)
+            tracker._restore(state)
         except KeyError as error:
             raise ValueError(f"state: expected an entry {error}, got none") from None
         except TypeError as error:
@@ -366,3 +245,18 @@ class RowTracker:
                 f"state: expected values of {cls.name}, got others: {error}"
             ) from None
         return tracker
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` gave.
+
+        Raises:
+            KeyError: An entry is missing.
+        """
+        self._clock.restore(dict(state))
+        self._last_id = int(state["last_id"])
+        for each in self.row_lists:
+            name = each.lstrip("_")
+            rows = np.zeros(len(state[f"{name}.id"]), self.row_type)
+            for field_name in self.row_type.names or ():
+                rows[field_name] = state[f"{name}.{field_name}"]
+            setattr(self, each, rows)

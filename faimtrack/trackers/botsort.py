@@ -8,20 +8,16 @@ rounds with strong detections. `bytetrack.py` has the rounds, and the latter two
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from faimtrack.config import parameter
-from faimtrack.structures import AffineTransform
-from faimtrack.trackers import full_motion
 from faimtrack.trackers.base import TRACK_FIELDS, Rows
 from faimtrack.trackers.bytetrack import TWO_ROUND_FIELDS, ByteTrack, ByteTrackConfig
-from faimtrack.trackers.full_motion import XYWH, Array, States
 from faimtrack.trackers.motion import RowMotion
+from faimtrack.trackers.size_filter import PublishedSizeFilter, SizeFilter
 
 _REFERENCE: dict[str, Any] = {
     "published_quirks": True,
@@ -33,6 +29,8 @@ _REFERENCE: dict[str, Any] = {
     "solver": "lapjv",
 }
 _MOT20: dict[str, Any] = {"fuse_score": False, "match_threshold": 0.7}
+
+_UPRIGHT, _PUBLISHED = SizeFilter(), PublishedSizeFilter()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,42 +73,3 @@ class BotSort(ByteTrack):
     def _shown(self) -> Rows:
         """The tracks that are part of the answer."""
         return self._tracked if self.config.show_newborn else super()._shown()
-
-
-class _RowsXYWH:
-    """`XYWH` for the rows of a tracker; see `motion.MotionModel` for what each method does."""
-
-    def __init__(self, warp: Callable[[Array, Array, AffineTransform], States]) -> None:
-        self._warp = warp
-        self.measure = XYWH.measure
-
-    def start(self, tracks: Rows, boxes: Array) -> None:
-        tracks["mean"], tracks["covariance"] = XYWH.start(boxes)
-
-    def predict(self, tracks: Rows, steps: float = 1.0) -> None:
-        means = tracks["mean"]
-        tracks["mean"], tracks["covariance"] = full_motion.predict(
-            means, tracks["covariance"], XYWH.step_variances(means), steps
-        )
-
-    def stop_growing(self, tracks: Rows) -> None:
-        tracks["mean"][:, 6:] = 0.0
-
-    def warp(self, tracks: Rows, transform: AffineTransform) -> None:
-        tracks["mean"], tracks["covariance"] = self._warp(
-            tracks["mean"], tracks["covariance"], transform
-        )
-
-    def update(self, tracks: Rows, rows: NDArray[np.int64], measured: Array) -> None:
-        means = tracks["mean"].take(rows, axis=0)
-        covariances = tracks["covariance"].take(rows, axis=0)
-        tracks["mean"][rows], tracks["covariance"][rows] = full_motion.update(
-            means, covariances, measured, XYWH.measurement_variances(means)
-        )
-
-    def boxes(self, tracks: Rows) -> Array:
-        return XYWH.boxes(tracks["mean"])
-
-
-_UPRIGHT = _RowsXYWH(full_motion.warp_upright)
-_PUBLISHED = _RowsXYWH(full_motion.warp_pairs)

@@ -15,15 +15,10 @@ from faimtrack.boxes import overlapping_pairs
 from faimtrack.config import parameter
 from faimtrack.structures import Detections, Frame, Tracks
 from faimtrack.trackers.assignment import NO_PAIRS, Pairs, assign_pairs, left_over
-from faimtrack.trackers.base import (
-    TRACK_FIELDS,
-    Candidates,
-    Rows,
-    RowTracker,
-    camera_motion_of,
-    joined,
-)
-from faimtrack.trackers.config import RowTrackerConfig
+from faimtrack.trackers.base import TRACK_FIELDS, Rows, camera_motion_of, joined
+from faimtrack.trackers.candidates import Candidates
+from faimtrack.trackers.config import EmbeddingTrackerConfig
+from faimtrack.trackers.embedding_tracker import EmbeddingTracker
 from faimtrack.trackers.motion import STATE_FIELDS, XYAH, RowMotion
 
 _REFERENCE: dict[str, Any] = {
@@ -37,7 +32,7 @@ _REFERENCE: dict[str, Any] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class ByteTrackConfig(RowTrackerConfig):
+class ByteTrackConfig(EmbeddingTrackerConfig):
     """Parameters of ByteTrack."""
 
     track_threshold: float = parameter(
@@ -95,7 +90,7 @@ TWO_ROUND_FIELDS: list[tuple[str, str]] = [
 """What ByteTrack and its kin keep of each track's life."""
 
 
-class ByteTrack(RowTracker):
+class ByteTrack(EmbeddingTracker):
     """Tracks by two rounds of IoU matching: strong detections first, weak ones for who is left.
 
     Where strong detections carry embeddings, near ones that look like a track cost as little as

@@ -1,4 +1,4 @@
-"""The parameters that all trackers over rows have."""
+"""The parameters that all trackers over rows have, and those that compare embeddings."""
 
 from __future__ import annotations
 
@@ -32,11 +32,17 @@ class RowTrackerConfig(PresetConfig):
     use_appearance: bool = parameter(
         True, "Whether the embeddings of detections count, where there are any."
     )
-    appearance_keep: float = parameter(
-        0.9, "What part of a track's remembered look stays at a match (the rest is the new one).",
-        low=0, high=1,
-    )  # fmt: skip
     solver: Solver = parameter("scipy", "Who solves the assignment: scipy or lapjv.")
     published_quirks: bool = parameter(
         False, "Repeat the slips of the authors' code (docs/deviations.md lists them)."
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddingTrackerConfig(RowTrackerConfig):
+    """Those of trackers that know looks by the embeddings of detections."""
+
+    appearance_keep: float = parameter(
+        0.9, "What part of a track's remembered look stays at a match (the rest is the new one).",
+        low=0, high=1,
+    )  # fmt: skip

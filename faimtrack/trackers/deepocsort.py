@@ -18,15 +18,12 @@ from numpy.typing import NDArray
 from faimtrack.config import parameter
 from faimtrack.structures import AffineTransform
 from faimtrack.trackers.adaptive_weights import adaptive_weights
-from faimtrack.trackers.base import Candidates, Rows
-from faimtrack.trackers.deepocsort_motion import (
-    AreaFilter,
-    PublishedAreaFilter,
-    PublishedSizeFilter,
-    SizeFilter,
-)
+from faimtrack.trackers.area_filter import AreaFilter, PublishedAreaFilter
+from faimtrack.trackers.base import Rows
+from faimtrack.trackers.candidates import Candidates
 from faimtrack.trackers.motion import RowMotion
 from faimtrack.trackers.ocsort import OcSort, OcSortConfig
+from faimtrack.trackers.size_filter import PublishedSizeFilter, SizeFilter
 
 _REFERENCE: dict[str, Any] = {
     "published_quirks": True,

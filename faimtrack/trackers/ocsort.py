@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from faimtrack.config import parameter
 from faimtrack.structures import AffineTransform, Detections, Frame, Tracks
 from faimtrack.trackers.assignment import left_over
-from faimtrack.trackers.base import TRACK_FIELDS, Candidates, Rows, camera_motion_of, joined
+from faimtrack.trackers.base import TRACK_FIELDS, Rows, camera_motion_of, joined
+from faimtrack.trackers.candidates import Candidates
 from faimtrack.trackers.motion import STATE_FIELDS, XYSR, warp_boxes
 from faimtrack.trackers.sort import LIFE_FIELDS, SortConfig, SortFamily
 

@@ -15,15 +15,10 @@ from faimtrack.boxes import box_iou
 from faimtrack.config import parameter
 from faimtrack.structures import AffineTransform, Detections, Frame, Tracks
 from faimtrack.trackers.assignment import Pairs, assign_most_similar, left_over
-from faimtrack.trackers.base import (
-    TRACK_FIELDS,
-    Candidates,
-    Rows,
-    RowTracker,
-    camera_motion_of,
-    joined,
-)
-from faimtrack.trackers.config import RowTrackerConfig
+from faimtrack.trackers.base import TRACK_FIELDS, Rows, camera_motion_of, joined
+from faimtrack.trackers.candidates import Candidates
+from faimtrack.trackers.config import EmbeddingTrackerConfig
+from faimtrack.trackers.embedding_tracker import EmbeddingTracker
 from faimtrack.trackers.motion import STATE_FIELDS, XYSR, RowMotion
 
 _REFERENCE: dict[str, Any] = {
@@ -35,7 +30,7 @@ _REFERENCE: dict[str, Any] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class SortConfig(RowTrackerConfig):
+class SortConfig(EmbeddingTrackerConfig):
     """Parameters of SORT."""
 
     detection_threshold: float = parameter(
@@ -71,7 +66,7 @@ LIFE_FIELDS: list[tuple[str, str]] = [
 """What the life cycle of SORT and of its kin keeps of each track."""
 
 
-class SortFamily(RowTracker):
+class SortFamily(EmbeddingTracker):
     """The life cycle that SORT and its kin share.
 
     A track is shown while it is being matched; it dies when it has gone without for too long.

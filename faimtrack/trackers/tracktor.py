@@ -26,26 +26,22 @@ from faimtrack.trackers.assignment import (
 )
 from faimtrack.trackers.base import (
     TRACK_FIELDS,
-    Candidates,
     Rows,
     RowTracker,
     State,
     camera_motion_of,
     joined,
 )
+from faimtrack.trackers.candidates import Candidates
 from faimtrack.trackers.embedding_history import EmbeddingHistory, Embeddings
+from faimtrack.trackers.motion import warp_boxes
 from faimtrack.trackers.networks import (
     embed_boxes,
     regress_boxes,
     regressor_classes,
     require_regressor,
 )
-from faimtrack.trackers.tracktor_boxes import (
-    centres_of,
-    is_solid,
-    warp_boxes,
-    warp_corners,
-)
+from faimtrack.trackers.tracktor_boxes import centres_of, is_solid, warp_corners
 from faimtrack.trackers.tracktor_config import TracktorConfig
 
 _FAR = 1e6  # what MMTracking takes for a distance that cannot be
@@ -90,15 +86,16 @@ class Tracktor(RowTracker):
         Args:
             config: Its parameters; None for the default preset.
             regressor: Says where people are; needed. The detector itself, if it can.
-            embedder: Says who they are; None: a lost track is never found again.
+            embedder: Says who they are, where `use_appearance` is on; None: a lost track is never
+                found again.
             frame_rate: Nominal frames per second, which turns times into frames.
 
         Raises:
             ValueError: `regressor` cannot regress boxes.
         """
         self._regressor = require_regressor(self.name, regressor)
-        self._embedder = embedder
         super().__init__(config, frame_rate=frame_rate)
+        self._embedder = embedder if self.config.use_appearance else None
 
     def reset(self) -> None:
         """Forget everything, as before a new sequence; ids start again from 1."""
@@ -304,14 +301,14 @@ class Tracktor(RowTracker):
         """
         networks = {"regressor": regressor, "embedder": embedder}
         tracker: Tracktor = super().from_state(state, **networks)
-        try:
-            tracker._history.restore(state)
-            for key, came in tracker._networks().items():
-                if state[key] != came:
-                    raise ValueError(f"state: expected {key} {state[key]}, as before, got {came}")
-        except KeyError as error:
-            raise ValueError(f"state: expected an entry {error}, got none") from None
         return tracker
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        super()._restore(state)
+        self._history.restore(state)
+        for key, came in self._networks().items():
+            if state[key] != came:
+                raise ValueError(f"state: expected {key} {state[key]}, as before, got {came}")
 
 
 def _by_age(*rows: Rows) -> Rows:

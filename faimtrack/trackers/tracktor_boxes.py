@@ -21,14 +21,6 @@ def is_solid(boxes: Boxes) -> NDArray[np.bool_]:
     return solid
 
 
-def warp_boxes(boxes: Boxes, motion: AffineTransform) -> Boxes:
-    """Upright boxes carried along: their centres move, their sides are scaled."""
-    centres = centres_of(boxes) @ motion[:, :2].T + motion[:, 2]
-    # A side along x becomes as long as the first column of A, one along y as the second.
-    halves = (boxes[:, 2:] - boxes[:, :2]) / 2 * np.hypot(motion[0, :2], motion[1, :2])
-    return np.concatenate([centres - halves, centres + halves], axis=1)
-
-
 def warp_corners(boxes: Boxes, motion: AffineTransform) -> Boxes:
     """Boxes between their left top and right bottom corners, both moved, as in MMTracking.
 

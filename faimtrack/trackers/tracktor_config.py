@@ -61,8 +61,15 @@ class TracktorConfig(RowTrackerConfig):
     public_limit: int | None = parameter(
         None, "Most public detections of a frame, the best ones.", unit="detections", low=1
     )
+    use_appearance: bool = parameter(
+        True, "Find lost tracks again by their looks; off, no embedder is asked."
+    )
     lost_buffer_s: float = parameter(
         0.4, "How long after it was last seen a lost track may be found again.", unit="s", low=0
     )
 
-    _presets: ClassVar[dict[str, dict[str, Any]]] = {"default": {}, "reference": _REFERENCE}
+    _presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "default": {},
+        "mot20": {"clip_boxes": True},
+        "reference": _REFERENCE,
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,7 +25,8 @@ from faimtrack.training.reid.learner import build_reid_learner
 from faimtrack.training.reid.validation import open_validation_crops
 from faimtrack.training.samples import AugmentedSamples, DataPlaces, input_size, open_images
 from faimtrack.training.schedule import Schedule
-from faimtrack.weights import weights_sha256
+from faimtrack.training.validation import require_scoring_networks
+from faimtrack.weights import find_weights, weights_entries, weights_sha256
 from faimtrack.weights.files import Checkpoint, read_checkpoint
 
 
@@ -77,6 +79,7 @@ def prepare_training(
     images = open_images(recipe, places)
     if recipe.validation.takes_place:  # what is wrong there is told now, not after an epoch
         HalfSplit.open(places.data, split=recipe.validation.split, config=recipe.data)
+        require_scoring_networks(recipe)
     schedule = Schedule(config=recipe.schedule, image_count=len(images))
     remarks = [
         f"{len(images)} images, {schedule.steps_per_epoch} steps an epoch, "
@@ -89,11 +92,7 @@ def prepare_training(
         guessed = guess_input_convention(checkpoint.tensors)
         convention = said.get("input_convention") or guessed or "current"
     learner = build_learner(recipe, images.class_names, input_convention=convention)
-    weights = {}
-    if checkpoint is not None:
-        taken = take_weights(learner.network, checkpoint, images.class_names)
-        remarks.append(f"{checkpoint.path.name}: {taken.sentence()}")
-        weights["initial"] = weights_sha256(checkpoint.path)
+    weights = _take_initial(learner, checkpoint, images.class_names, remarks)
     samples = AugmentedSamples(
         images=images,
         config=recipe.augmentation,
@@ -139,11 +138,7 @@ def _prepare_reid(
     )
     checkpoint = _initial_checkpoint(recipe, remarks, is_needed=need_initial_weights)
     learner = build_reid_learner(recipe, len(crops.identities))
-    weights = {}
-    if checkpoint is not None:
-        taken = take_weights(learner.network, checkpoint, ())
-        remarks.append(f"{checkpoint.path.name}: {taken.sentence()}")
-        weights["initial"] = weights_sha256(checkpoint.path)
+    weights = _take_initial(learner, checkpoint, (), remarks)
     return Prepared(
         recipe=recipe,
         places=places,
@@ -185,12 +180,32 @@ def _initial_checkpoint(
         remarks.append("random initial weights")
         return None
     try:
-        return read_checkpoint(detector_file(weights))
+        return read_checkpoint(_initial_file(weights))
     except FileNotFoundError as error:
         if is_needed:
             raise
         remarks.append(f"random weights in place of the initial ones: {error}")
         return None
+
+
+def _take_initial(
+    learner: Learner,
+    checkpoint: Checkpoint | None,
+    class_names: tuple[str, ...],
+    remarks: list[str],
+) -> dict[str, str]:
+    """Give a learner its initial weights, if it has some; their SHA-256 by their role."""
+    if checkpoint is None:
+        return {}
+    taken = take_weights(learner.network, checkpoint, class_names)
+    remarks.append(f"{checkpoint.path.name}: {taken.sentence()}")
+    return {"initial": weights_sha256(checkpoint.path)}
+
+
+def _initial_file(weights: str) -> Path:
+    """The file of a detector, or of a backbone, which nothing but training begins with."""
+    backbones = {entry.name for entry in weights_entries() if entry.kind == "backbone"}
+    return find_weights(weights) if weights in backbones else detector_file(weights)
 
 
 def peak_memory_bytes(device: torch.device) -> int:

@@ -29,7 +29,7 @@ class WeightsEntry:
         licence: Under which it may be used.
         data: What it was trained on.
         architecture: The network that it fits.
-        kind: `detector` or `segmenter`.
+        kind: `detector`, `segmenter`, or `backbone`: what only training begins with.
         size_bytes: None if not known.
         input_convention: What pixels it was trained with: `current` is BGR 0 to 255, `legacy`
             RGB normalised as ImageNet; None where the network takes only one.
@@ -46,7 +46,7 @@ class WeightsEntry:
     licence: str
     data: str
     architecture: str
-    kind: Literal["detector", "segmenter"]
+    kind: Literal["detector", "segmenter", "backbone"]
     size_bytes: int | None = None
     input_convention: Literal["current", "legacy"] | None = None
     input_size: tuple[int, int] | None = None
@@ -135,6 +135,20 @@ def _faster_rcnn(backbone: str, file_name: str) -> WeightsEntry:
     )
 
 
+def _resnet(depth: int, file_name: str) -> WeightsEntry:
+    return WeightsEntry(
+        name=f"resnet{depth}-imagenet",
+        title="ResNet classifier",
+        url=f"{_TORCHVISION}{file_name}",
+        file_name=file_name,
+        sha256=file_name.removesuffix(".pth").rpartition("-")[2],
+        licence="BSD-3-Clause",
+        data="ImageNet",
+        architecture=f"resnet{depth}",
+        kind="backbone",
+    )
+
+
 def _sam(size: str, file_name: str, sha256: str, size_bytes: int) -> WeightsEntry:
     return WeightsEntry(
         name=f"sam-vit-{size}",
@@ -211,6 +225,7 @@ _ENTRIES = (
         "crowd-nano-torch", ".safetensors",
         "45d31b491e453dde0fc7f5fe12ce5e614005b481905e7cc236a589f025820de3", 3_718_000,
     ),
+    _resnet(50, "resnet50-0676ba61.pth"),
     _sam(
         "b", "sam_vit_b_01ec64.pth",
         "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912", 375_042_383,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from faimtrack.appearance.config import EmbedderConfig
-from faimtrack.appearance.crops import CropEmbedding, CropInput, unit_length
+from faimtrack.appearance.crops import CropEmbedding, CropInput
 from faimtrack.structures import Frame
 
 MEAN = np.array([0.485, 0.456, 0.406])
@@ -115,11 +115,6 @@ def test_numbers_that_are_not_finite_are_named_with_frame_and_box(frame):
     expected = r"net: expected finite numbers, got others for the box \[1.0, 2.0, .* of frame 7"
     with pytest.raises(ValueError, match=expected):
         embedding(run).embed(frame, boxes)
-
-
-def test_lengths_become_1_however_large_and_nothing_stays_nothing():
-    vectors = unit_length(np.array([[3e30, 4e30], [0, 0], [0, -2]], np.float32))
-    np.testing.assert_allclose(vectors, [[0.6, 0.8], [0, 0], [0, -1]], atol=1e-7)
 
 
 def test_the_kind_tells_everything_that_changes_a_vector():

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from faimtrack.cli.main import run
+from faimtrack.provenance import Provenance, read_provenance, write_provenance
 
 BOX = (0, 0, 10, 10)
 TRUTH = "".join(f"{frame},1,0,0,10,10,1,1,1\n" for frame in range(1, 13))
@@ -46,6 +47,25 @@ def test_the_tables_show_sequences_and_all_together(capsys, folders):
     assert row_of(out, "COMBINED", 1) == ["20", "0", "4", "0", "0", "2", "0", "0"]
     assert "Rules: mot17 (from the names)" in out
     assert max(map(len, out.splitlines())) <= 100
+
+
+def test_offline_results_are_named_and_not_mixed_with_online_ones(capsys, folders):
+    where = ["--data", folders / "data", "--results", folders / "out"]
+    _, plain, _ = faimtrack(capsys, *where)
+    assert "ffline" not in plain
+    for name in ("MOT17-01", "MOT17-02"):
+        write_provenance(folders / f"out/{name}.txt", Provenance(kind="tracks", mode="offline"))
+    path = folders / "scores.json"
+    status, out, err = faimtrack(capsys, *where, "--json", path)
+    assert (status, err) == (0, "")
+    assert "Offline results, which know later frames: MOT17-01, MOT17-02" in out
+    assert json.loads(path.read_text())["mode"] == "offline"
+    assert read_provenance(path).mode == "offline"
+    write_provenance(folders / "out/MOT17-01.txt", Provenance(kind="tracks", mode="online"))
+    status, out, err = faimtrack(capsys, *where)
+    assert (status, out) == (1, "")
+    assert "got MOT17-01 online and MOT17-02 offline" in err
+    assert len(err.splitlines()) == 1
 
 
 def test_two_files_are_scored_without_folders(capsys, folders):

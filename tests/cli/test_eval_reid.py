@@ -3,6 +3,7 @@ import json
 import pytest
 
 from faimtrack.datasets.crowd import CrowdConfig, simulate_crowd, write_crowd
+from faimtrack.eval.reid import ReidEvaluationConfig
 from faimtrack.provenance import file_sha256, read_provenance
 
 NEAR = ("--set", "minimum_gap=4", "--set", "evaluation.query_interval=4")
@@ -114,10 +115,25 @@ def test_a_sequence_in_which_nobody_can_be_found_is_said(faimtrack, data, tmp_pa
     )
     rows = "".join(f"{frame},1,10,10,30,60,1,1,1\n" for frame in (5, 6))
     (short / "gt" / "gt.txt").write_text(rows)
-    done = faimtrack("eval-reid", "--data", folder, "--embedder", "colours", *NEAR, *FEW)
+    done = faimtrack("eval-reid", "--data", folder, "--embedder", "colours", *NEAR, *FEW,
+                     "--json", "out.json")  # fmt: skip
     assert done.status == 0, done.err
     assert "faimtrack: warning: MOT20-99: nobody is seen twice" in done.err
     assert "MOT20-99" not in done.out
+    scores = json.loads((tmp_path / "out.json").read_text())["scores"]
+    combined = scores.pop("COMBINED")
+    assert (scores["MOT20-99"]["queries"], scores["MOT20-99"]["queries_left_out"]) == (0, 1)
+    for name in ("queries", "queries_left_out", "gallery", "identities"):
+        assert combined[name] == sum(each[name] for each in scores.values())
+
+
+def test_help_counts_in_frames(faimtrack):
+    done = faimtrack("eval-reid", "--help")
+    assert done.status == 0, done.err
+    default = ReidEvaluationConfig()
+    words = " ".join(done.out.split())
+    assert f"query_interval ({default.query_interval}) frames" in words
+    assert f"minimum_gap ({default.minimum_gap}) frames" in words
 
 
 def test_help_imports_no_network(start):

@@ -15,6 +15,7 @@ from faimtrack.eval import (
     evaluate_sequence,
     evaluate_sequences,
 )
+from faimtrack.eval.report import report_provenance, report_to_dict
 from faimtrack.eval.rules import benchmark_rules
 from faimtrack.provenance import Provenance, write_provenance
 
@@ -156,6 +157,55 @@ def test_results_that_say_they_are_of_another_split_are_refused(tmp_path, make_s
     # Edited since: what the sidecar says is of another file.
     path.write_text(path.read_text() + "12,5,0,0,5,5,1\n")
     assert not evaluate_folders(tmp_path / "data", path.parent).failures
+
+
+def test_results_made_offline_are_told_from_others(tmp_path, make_sequence):
+    results = tmp_path / "results"
+    for name in ("MOT17-01", "MOT17-02", "MOT17-03"):
+        make_sequence(name, TRUTH, FOUND)
+    for name in ("MOT17-01", "MOT17-02"):
+        write_provenance(results / f"{name}.txt", Provenance(kind="tracks", mode="offline"))
+    report = evaluate_folders(tmp_path / "data", results)
+    assert [sequence.mode for sequence in report.sequences] == ["offline", "offline", None]
+    assert report.mode == "offline"
+    tree = report_to_dict(report)
+    assert tree["mode"] == tree["sequences"]["MOT17-02"]["mode"] == "offline"
+    assert tree["sequences"]["MOT17-03"]["mode"] is None
+    assert report_provenance(report, EvaluationSettings()).mode == "offline"
+
+
+def test_online_and_offline_results_are_not_put_together(tmp_path, make_sequence):
+    results = tmp_path / "results"
+    modes = {"MOT17-01": None, "MOT17-02": "online", "MOT17-03": "online", "MOT17-04": "offline"}
+    for name, mode in modes.items():
+        make_sequence(name, TRUTH, FOUND)
+        write_provenance(results / f"{name}.txt", Provenance(kind="tracks", mode=mode))
+    message = "^results: expected all online or all offline, got MOT17-02 online and MOT17-04 off"
+    with pytest.raises(ValueError, match=message) as caught:
+        evaluate_folders(tmp_path / "data", results)
+    assert "\n" not in str(caught.value)
+    for name, mode in modes.items():
+        assert evaluate_folders(tmp_path / "data", results, sequences=[name]).mode == mode
+    # Edited since: nothing is known of it.
+    path = results / "MOT17-04.txt"
+    path.write_text(path.read_text() + "12,5,0,0,5,5,1\n")
+    assert evaluate_folders(tmp_path / "data", results).mode is None
+
+
+def test_missing_results_have_no_mode(tmp_path, make_sequence):
+    make_sequence("MOT17-01", TRUTH, FOUND)
+    make_sequence("MOT17-02", TRUTH)
+    path = tmp_path / "results" / "MOT17-01.txt"
+    write_provenance(path, Provenance(kind="tracks", mode="online"))
+    how = EvaluationSettings(allow_missing=True)
+    assert evaluate_folders(tmp_path / "data", path.parent, how).mode == "online"
+
+
+def test_a_mode_that_nobody_knows_says_nothing(tmp_path, make_sequence):
+    make_sequence("MOT17-01", TRUTH, FOUND)
+    path = tmp_path / "results" / "MOT17-01.txt"
+    write_provenance(path, Provenance(kind="tracks", mode=["offline"]))
+    assert evaluate_folders(tmp_path / "data", path.parent).mode is None
 
 
 def test_missing_results_are_an_error_or_an_honest_zero(tmp_path, make_sequence):

@@ -88,6 +88,18 @@ def test_people_are_not_looked_for_in_other_sequences():
     assert (both.queries, both.gallery, both.identities) == (4, 6, 2)
 
 
+def test_a_sequence_in_which_nobody_can_be_found_counts_its_queries_as_left_out():
+    config = ReidEvaluationConfig(minimum_gap=5)
+    people, sequences, times = [1, 1, 2, 3, 4], [0, 0, 0, 1, 1], [1, 40, 1, 1, 1]
+    found = evaluate_reid_by_sequence(at(0, 30, 10, 0, 90), people, sequences, times, config)
+    assert [(each.queries, each.queries_left_out) for each in found.values()] == [(2, 1), (0, 2)]
+    assert not found[1].mean_average_precision
+    both = combined_scores(found.values())
+    assert (both.queries, both.queries_left_out) == (2, 3)
+    assert both.mean_average_precision == found[0].mean_average_precision
+    assert np.array_equal(both.cmc, found[0].cmc)
+
+
 @settings(max_examples=60)
 @given(st.data())
 def test_scores_are_those_of_the_definitions(data):

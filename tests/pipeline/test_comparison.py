@@ -13,7 +13,7 @@ from faimtrack.pipeline.comparison_video import (
     write_comparison_picture,
     write_comparison_video,
 )
-from faimtrack.provenance import read_provenance
+from faimtrack.provenance import Provenance, read_provenance, write_provenance
 
 FRAMES = 10
 
@@ -66,6 +66,12 @@ def test_boxes_of_a_frame_are_what_clear_counts(compare):
     assert history.advance_to(7).switch_labels == ("", "")
     counts = history.counts
     assert (counts.hits, counts.misses, counts.false_alarms, counts.switches) == (7, 7, 1, 1)
+
+
+def test_offline_results_are_called_so(compare, folder):
+    write_provenance(folder / "good.txt", Provenance(kind="tracks", mode="offline"))
+    write_provenance(folder / "bad.txt", Provenance(kind="tracks", mode="online"))
+    assert [side.name for side in compare("good", "bad").sides] == ["good (offline)", "bad"]
 
 
 def test_pictures_hold_both_results_and_only_the_frames_asked_for(compare, folder):

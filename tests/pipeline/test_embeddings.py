@@ -7,6 +7,7 @@ from faimtrack.appearance.loading import open_embedder
 from faimtrack.detectors.files import read_detections
 from faimtrack.pipeline import loader as loading
 from faimtrack.pipeline import plan_detection, plan_tasks, run_task, run_tasks, track_sequence
+from faimtrack.provenance import file_sha256, read_provenance
 from faimtrack.recipes import resolve_recipe
 from faimtrack.structures import Detections
 
@@ -106,11 +107,36 @@ def test_only_detections_that_the_tracker_looks_at_are_embedded(track, runs, fil
     assert result.notes == ()
 
 
-def test_a_tracker_that_looks_at_nobody_runs_no_embedder_and_says_so(track, runs, files):
+def result_record(tmp_path):
+    """How the tracks of the first run were made."""
+    return read_provenance(tmp_path / "out0" / "walk.txt")
+
+
+def test_a_tracker_that_looks_at_nobody_runs_no_embedder_and_says_so(track, runs, files, tmp_path):
     result, _ = track(files[1], overrides=["tracker.use_appearance=false"], cache=False)
     assert runs == ["detect"] * 3
     assert "embed" not in result.summary.stage_seconds
     assert result.notes == ("the embedder was not used: bytetrack as it is set looks at nobody",)
+    record = result_record(tmp_path)
+    assert "embedder" not in record.configuration
+    assert set(record.weights) == {"detector"}
+
+
+def test_an_embedder_that_the_recipe_does_not_name_is_told_and_kept_all_the_same(
+    runs, files, make_picture_sequence, tmp_path
+):
+    recipe, source = resolve_recipe(overrides=BYTETRACK), str(make_picture_sequence("walk"))
+    places = {"embedder": files[1], "cache": tmp_path / "cache"}
+    (task,) = plan_tasks([source], recipe, tmp_path / "out0", weights=files[0], **places)
+    track_sequence(task)
+    record = result_record(tmp_path)
+    assert record.configuration["embedder"]["weights"] == "one.onnx"
+    assert set(record.weights) == {"detector", "embedder"}
+    (task,) = plan_detection(
+        [source], recipe, tmp_path / "found", format="parquet", embedder=files[1]
+    )
+    assert task.recipe.embedder_weights == str(files[1])
+    assert recipe.embedder_weights is None
 
 
 def test_a_second_run_runs_neither_detector_nor_embedder(track, runs, files, tmp_path):
@@ -229,6 +255,10 @@ def test_detect_writes_embeddings_that_a_tracker_replays(
     same, again = track(files[1], weights=None, detections=task.output, cache=False)
     assert (runs, again) == (["load"], direct)
     assert same.remarks == ("embeddings are those of the file of detections",)
+    record = read_provenance(tmp_path / "out2" / "walk.txt")
+    assert "embedder" not in record.configuration  # but in that of the detections
+    assert record.configuration["detections"]["embedder"]["weights"] == "one.onnx"
+    assert record.weights["embedder"] == file_sha256(files[1])
     with pytest.raises(ValueError, match="embedder, colours-of-two, got a file with those of col"):
         track(files[2], weights=None, detections=task.output, cache=False)
 

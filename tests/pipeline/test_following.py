@@ -1,6 +1,9 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
+from faimtrack.detectors.faster_rcnn.config import FasterRcnnConfig
 from faimtrack.pipeline import loader as loading
 from faimtrack.pipeline import plan_tasks, run_tasks, track_sequence
 from faimtrack.provenance import file_sha256, read_provenance
@@ -28,6 +31,7 @@ class Regressor:
 
     def regress(self, frame, boxes, class_ids=None):
         self.asked.append((frame.index, len(boxes)))
+        frame.features = self.name
         return boxes + np.array([1.0, 0, 1, 0]), np.full(len(boxes), 0.9)
 
 
@@ -90,7 +94,51 @@ def test_another_network_moves_the_boxes_of_a_file_of_detections(
     assert list(networks) == ["other.pth"]
     record = read_provenance(task.output)
     assert record.weights == {"regressor": file_sha256(regressor)}
+    assert record.configuration["regressor"]["weights"] == "other.pth"  # no recipe named it
     assert {"detections", "frames", "seqinfo"} == set(record.inputs)
+
+
+def test_a_detector_that_describes_people_beside_a_regressor_runs_once_a_frame(
+    networks, file, make_picture_sequence, tmp_path, monkeypatch
+):
+    seen = []
+
+    class Looks:
+        name, dimension = "own", 2
+
+        def embed(self, frame, boxes):
+            seen.append(frame.features)
+            return np.tile(np.array([[0.6, 0.8]], np.float32), (len(boxes), 1))
+
+    class Detector(Regressor):
+        """Leaves something in each frame."""
+
+        def push(self, frames):
+            for frame in frames:
+                frame.features = self.name
+            return super().push(frames)
+
+    from faimtrack.pipeline import following
+
+    monkeypatch.setattr(following, "_own_features", lambda network, kind: Looks())
+    monkeypatch.setitem(globals(), "Regressor", Detector)
+    recipe = dataclasses.replace(
+        resolve_recipe(tracker="tracktor"), detector=FasterRcnnConfig(keep="mask_features")
+    )
+    (task,) = plan_tasks(
+        [str(make_picture_sequence("walk"))],
+        recipe,
+        tmp_path / "out",
+        weights=file("own.pth"),
+        regressor=file("other.pth"),
+    )
+    track_sequence(task)
+    assert {name: keeps for name, (_, keeps) in networks.items()} == {
+        "own.pth": True,
+        "other.pth": False,
+    }
+    assert networks["other.pth"][0].asked  # and left its own features nowhere
+    assert seen == ["own.pth"] * 3
 
 
 def test_detections_that_are_replayed_still_need_the_network(

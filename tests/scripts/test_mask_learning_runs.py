@@ -33,6 +33,13 @@ def test_arms_differ_in_their_mask_branch_and_threshold_only(script):
     assert plain["schedule"]["seed"] == 3
 
 
+def test_detectors_for_tracktor_are_compared_through_bytetrack_too(script):
+    recipe = script.Arm.parse("none").recipe("crowd/bench-tracktor", 0, script._thresholds(0.4))
+    assert recipe.tracking.tracker_name == "bytetrack"
+    assert recipe.tracking.tracker.track_threshold == 0.4
+    assert script.shared_settings("crowd/bench-tracktor", [])["tracker"] == "bytetrack"
+
+
 def test_runs_of_other_settings_are_told_apart(script):
     same = script.shared_settings("crowd/bench", [])
     assert same == script.shared_settings("crowd/bench", [])

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from faimtrack.structures import Detections, Frame
 from faimtrack.testing import crossing_sequence
 from faimtrack.trackers.appearance import AppearanceMemory, unit_vectors
-from faimtrack.trackers.base import Candidates
 from faimtrack.trackers.botsort import BotSort
 from faimtrack.trackers.bytetrack import ByteTrack
+from faimtrack.trackers.candidates import Candidates
+from faimtrack.trackers.deepocsort import DeepOcSort
 from faimtrack.trackers.ocsort import OcSort
 from faimtrack.trackers.sort import Sort
 
@@ -81,6 +82,38 @@ def test_only_those_alive_are_kept():
 def test_vectors_of_another_kind_are_refused(name, dimension):
     with pytest.raises(ValueError, match=f"drawn with 2 numbers.*got {name} with {dimension}"):
         memory_of([[1.0, 0.0]]).expect(name, dimension)
+
+
+def check_another_model_may_come(memory):
+    assert memory.name is None
+    memory.expect("other", 3)
+    memory.remember(np.array([9]), [[0.0, 0.0, 2.0]], 0.9)
+    assert memory.name == "other"
+    np.testing.assert_array_equal(memory.similarity(np.array([9]), [[0.0, 0.0, 1.0]]), [[1.0]])
+    with pytest.raises(ValueError, match="expected other with 3 numbers"):
+        memory.expect("drawn", 2)
+
+
+@pytest.mark.parametrize("restored", [False, True])
+def test_whoever_has_forgotten_everybody_holds_no_name_and_takes_another_model(restored):
+    memory = memory_of(np.eye(2))
+    memory.keep_only(np.array([2]))
+    with pytest.raises(ValueError, match="expected drawn with 2 numbers"):
+        memory.expect("other", 3)
+    memory.keep_only(np.array([7]))
+    if restored:
+        state = memory.state()
+        assert state["appearance.name"] is None
+        memory = AppearanceMemory()
+        memory.restore(state)
+    check_another_model_may_come(memory)
+
+
+def test_a_model_of_which_nothing_was_remembered_is_not_held_to():
+    memory = AppearanceMemory()
+    memory.expect("drawn", 2)
+    memory.remember(np.array([1]), [[0.0, 0.0]], 0.9)
+    check_another_model_may_come(memory)
 
 
 def test_a_memory_goes_on_from_its_state():
@@ -215,6 +248,27 @@ def test_after_a_reset_another_model_may_come(tracker_class):
     tracker.reset()
     other = embedded(crossing_sequence(frame_count=5), name="other", dimension=3)
     assert run(tracker, other) == run(tracker_class(), other)
+
+
+@pytest.mark.parametrize("restored", [False, True])
+@pytest.mark.parametrize("tracker_class", [*TRACKERS, DeepOcSort])
+def test_after_an_empty_scene_another_model_may_come(tracker_class, restored):
+    tracker = tracker_class(tracker_class.config_class(lost_buffer_frames=3))
+    run(tracker, huddle(5))
+    nothing = Detections.empty(("person", "bicycle"))
+    for _ in range(5):
+        tracker.update(nothing)
+    state = tracker.state()
+    assert state["last_id"] > 0
+    assert state["appearance.name"] is None
+    if restored:
+        tracker = tracker_class.from_state(state)
+    for detections, _ in embedded(huddle(5), name="other", dimension=3):
+        tracker.update(detections)
+    assert tracker.state()["appearance.name"] == "other"
+    detections, _ = huddle(1)[0]
+    with pytest.raises(ValueError, match="expected other with 3 numbers, as before"):
+        tracker.update(detections)
 
 
 @pytest.mark.parametrize("tracker_class", TRACKERS)

@@ -9,15 +9,24 @@ from faimtrack.structures import Detections, Frame
 from faimtrack.testing import crossing_sequence
 from faimtrack.trackers.botsort import BotSort
 from faimtrack.trackers.bytetrack import ByteTrack
+from faimtrack.trackers.deepocsort import DeepOcSort
 from faimtrack.trackers.motion import STATE_FIELDS, XYAH, XYSR, side_scales, warp_boxes
 from faimtrack.trackers.ocsort import OcSort
 from faimtrack.trackers.sort import Sort
 
-TRACKERS = [BotSort, ByteTrack, OcSort, Sort]
+TRACKERS = [BotSort, ByteTrack, DeepOcSort, OcSort, Sort]
 EVERY_PRESET = [
     (tracker_class, preset)
     for tracker_class in TRACKERS
     for preset in tracker_class.config_class.preset_names()
+]
+# The published code of Deep OC-SORT moves a last observation twice and the starts of virtual paths
+# late: a camera that moves disturbs it, known or not (its golden tests hold it to that).
+FOLLOWING = [
+    (tracker_class, preset)
+    for tracker_class, preset in EVERY_PRESET
+    if tracker_class is not DeepOcSort
+    or not tracker_class.config_class.preset(preset).published_quirks
 ]
 SIZE = 640, 480
 
@@ -65,7 +74,7 @@ def pans(frames):
     return np.concatenate([np.tile(np.eye(2), (frames, 1, 1)), shifts[:, :, None]], axis=2)
 
 
-@pytest.mark.parametrize(("tracker_class", "preset"), EVERY_PRESET)
+@pytest.mark.parametrize(("tracker_class", "preset"), FOLLOWING)
 def test_a_camera_that_jerks_changes_nothing_if_it_is_known(tracker_class, preset):
     config = dataclasses.replace(tracker_class.config_class.preset(preset), clip_boxes=False)
     sequence = crossing_sequence()
@@ -132,6 +141,8 @@ BAD = {
     "endless": [[1, 0, 0], [0, np.inf, 0]],
     "flat": [[1, 0, 0], [2, 0, 0]],
     "a point": np.zeros((2, 3)),
+    "mirrored": [[-1, 0, 640], [0, 1, 0]],
+    "upside down, but not turned": [[1, 0, 0], [0, -1, 480]],
     "too far": [[1, 0, 0], [0, 1, 1e12]],
     "too large": [[1e5, 0, 0], [0, 1e5, 0]],
 }

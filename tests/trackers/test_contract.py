@@ -83,6 +83,13 @@ def test_every_preset_of_every_tracker_keeps_the_contract(name, preset):
     check(name, tracker_entry(name).config_class.preset(preset), frame_rate=25)
 
 
+@pytest.mark.parametrize("name", tracker_names())
+def test_every_tracker_has_the_presets_by_which_all_are_compared(name):
+    assert {"default", "mot20", "reference"} <= set(
+        tracker_entry(name).config_class.preset_names()
+    )
+
+
 def test_public_detections_and_motion_keep_the_contract():
     entry = tracker_entry("tracktor")
     check("tracktor", entry.config_class(public_detections=True, linear_motion=True))

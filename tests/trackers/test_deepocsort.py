@@ -1,7 +1,6 @@
 """Deep OC-SORT against its original's answers (golden/deepocsort/README.md), and part by part."""
 
 import dataclasses
-import gzip
 import json
 from pathlib import Path
 
@@ -14,38 +13,13 @@ from hypothesis.extra.numpy import arrays
 from faimtrack.structures import Detections, Frame
 from faimtrack.testing import check_tracker, crossing_sequence
 from faimtrack.trackers.adaptive_weights import adaptive_weights
+from faimtrack.trackers.area_filter import AreaFilter
 from faimtrack.trackers.deepocsort import DeepOcSort, DeepOcSortConfig
-from faimtrack.trackers.deepocsort_motion import (
-    AreaFilter,
-    PublishedSizeFilter,
-    SizeFilter,
-)
+from faimtrack.trackers.size_filter import PublishedSizeFilter, SizeFilter
 
 GOLDEN = Path(__file__).parent / "golden"
 INDEX = json.loads((GOLDEN / "deepocsort" / "index.json").read_text(encoding="utf-8"))
-# The golden files are rounded to 0.001 px.
-TOLERANCE_PX = 0.0006
 MODELS = pytest.mark.parametrize("model", ["area", "size"])
-
-
-def read_rows(path, separator):
-    text = gzip.decompress(path.read_bytes()).decode("ascii")
-    return np.array([line.split(separator) for line in text.splitlines()], dtype=np.float64)
-
-
-@pytest.fixture(scope="module")
-def inputs():
-    """By key: rows of detections, their embeddings and the camera's motion by frame − 1."""
-    folder = GOLDEN / "appearance"
-    read = {}
-    for key in ("moving52", "gaps52", "chaos54"):
-        motion = np.loadtxt(folder / f"GMC-{key}.txt")[:, 1:].reshape(-1, 2, 3)
-        read[key] = (
-            read_rows(folder / f"{key}.det.txt.gz", ","),
-            read_rows(folder / f"{key}.emb.txt.gz", " "),
-            motion,
-        )
-    return read
 
 
 def sequence_of(name, inputs):
@@ -67,26 +41,10 @@ def sequence_of(name, inputs):
         )
 
 
-def check_rows(answers, expected):
-    """Every row of the original, and no other; identities equal up to renaming."""
-    assert sum(map(len, answers.values())) == len(expected)
-    pairs = set()
-    for frame in np.unique(expected[:, 0]).astype(int):
-        rows, tracks = expected[expected[:, 0] == frame], answers[frame]
-        assert len(tracks) == len(rows), f"frame {frame}"
-        distances = np.abs(tracks.boxes[:, None] - rows[None, :, 2:6]).max(axis=2)
-        nearest = distances.argmin(axis=0)
-        worst = distances[nearest, np.arange(len(rows))].max()
-        assert worst <= TOLERANCE_PX, f"frame {frame}"
-        pairs |= set(zip(rows[:, 1].tolist(), tracks.ids[nearest].tolist(), strict=True))
-    ids, our_ids = zip(*pairs, strict=True)
-    assert len(pairs) == len(set(ids)) == len(set(our_ids)), "an identity has two names"
-
-
 @pytest.mark.parametrize("name", INDEX["outputs"])
-def test_reference_preset_repeats_every_row_of_the_original(name, inputs):
+def test_reference_preset_repeats_every_row_of_the_original(name, inputs, golden):
     entry = INDEX["outputs"][name]
-    expected = read_rows(GOLDEN / "deepocsort" / f"{name}.txt.gz", ",")
+    expected = golden.read_rows(GOLDEN / "deepocsort" / f"{name}.txt.gz")
     kept = expected[:, 6] == 1
     assert (len(expected), kept.sum()) == (entry["rows"], entry["rows_kept"])
     preset = dataclasses.replace(DeepOcSortConfig.preset(entry["preset"]), **entry["changes"])
@@ -97,7 +55,7 @@ def test_reference_preset_repeats_every_row_of_the_original(name, inputs):
             frame.index: tracker.update(detections, frame)
             for frame, detections in sequence_of(name, inputs)
         }
-        check_rows(answers, rows)
+        golden.check_rows(answers, rows, sizes=False)
 
 
 # ---------------------------------------------------------------- what every tracker keeps

@@ -1,5 +1,5 @@
 import itertools
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -331,6 +331,38 @@ def test_without_an_embedder_nobody_is_found_again(scene):
     for embedder, ids in ((None, [2]), (Blind(), [1])):
         tracker = Tracktor(regressor=Blinking(), embedder=embedder)
         assert scene.follow(tracker, [rows, [], rows])[-1].ids.tolist() == ids
+
+
+def test_where_looks_do_not_count_no_embedder_is_asked_and_nobody_is_found_again(scene):
+    class NeverAsked(Blind):
+        def embed(self, frame, boxes):
+            raise AssertionError("it was asked")
+
+    rows = [(scene.box(0), 0.9)]
+    networks = {"regressor": Still(0.1), "embedder": NeverAsked()}
+    tracker = Tracktor(TracktorConfig(use_appearance=False), **networks)
+    assert [each.ids.tolist() for each in scene.follow(tracker, [rows, rows])] == [[1], [2]]
+    state = tracker.state()
+    assert len(state["history.ids"]) == 0
+    for restored in (
+        Tracktor.from_state(state, **networks),
+        Tracktor.from_state(state, regressor=Still(0.1)),
+    ):
+        assert restored.update(scene.seen(*rows), Frame(3)).ids.tolist() == [3]
+
+
+def test_what_only_trackers_over_embeddings_use_is_no_part_of_it(still):
+    names = {field.name for field in fields(TracktorConfig)}
+    assert "use_appearance" in names
+    assert "appearance_keep" not in names
+    tracker = Tracktor(regressor=still)
+    assert not [key for key in tracker.state() if key.startswith("appearance.")]
+
+
+def test_detections_of_mot20_are_cut_to_the_image(scene, still):
+    tracker = Tracktor(TracktorConfig.preset("mot20"), regressor=still)
+    (tracks,) = scene.follow(tracker, [[(scene.box(-10.0), 0.9)]], size=(640, 480))
+    assert tracks.boxes.tolist() == [[0.0, 100.0, 30.0, 200.0]]
 
 
 def test_a_lost_track_is_found_for_ten_frames_in_the_reference_and_for_no_eleventh(scene):

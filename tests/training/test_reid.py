@@ -412,6 +412,10 @@ def test_weights_to_start_from_are_taken_from_our_files_and_from_bare_backbones(
     ("settings", "message"),
     [
         (["min_images=14"], r"people with 14 or more views in the train-half"),
+        (
+            ["min_images=6", "most_images=5"],
+            r"validation.most_images: expected 6 \(data.min_images\) or more, got 5",
+        ),
         (["identities=9"], "data.identities: expected at most 8, the people with 3 or more"),
         (["minimum_gap=11"], "validation.minimum_gap: expected at most 10, the most frames"),
     ],

@@ -1,6 +1,7 @@
 import re
 
 import pytest
+import torchvision
 from torchvision.models import detection
 
 from faimtrack.weights import weights_entries, weights_entry
@@ -29,12 +30,17 @@ def test_names_are_there_once_and_say_all_that_is_shown_of_them():
         assert entry.licence in {"Apache-2.0", "BSD-3-Clause"}
         assert entry.data
         assert entry.sha256 is None or re.fullmatch(r"[0-9a-f]{8}|[0-9a-f]{64}", entry.sha256)
-        assert (entry.classes is None) == (entry.kind == "segmenter" or entry.is_bundled)
+        assert (entry.classes is None) == (entry.kind != "detector" or entry.is_bundled)
 
 
 def test_no_two_entries_have_the_same_hash():
     hashes = [entry.sha256 for entry in weights_entries() if entry.sha256 is not None]
     assert len(set(hashes)) == len(hashes)
+
+
+def test_torchvision_itself_names_the_same_backbone():
+    published = torchvision.models.ResNet50_Weights.IMAGENET1K_V1
+    assert weights_entry("resnet50-imagenet").url == published.url
 
 
 @pytest.mark.parametrize("name", TORCHVISION)

@@ -21,9 +21,8 @@ from faimtrack.detectors.images import (
     refuse_to_keep,
 )
 from faimtrack.detectors.onnx_properties import told_list, told_pair
-from faimtrack.detectors.providers import providers_of
 from faimtrack.nms import suppress_overlaps
-from faimtrack.onnx import OnnxModel
+from faimtrack.onnx import OnnxModel, providers_of
 from faimtrack.structures import Detections, Frame, Image, SourceInfo
 
 _SMALLEST_DETECTION = 1e-2  # as in torch: narrower or lower boxes are dropped, in input pixels

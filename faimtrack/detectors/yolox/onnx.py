@@ -19,12 +19,11 @@ from faimtrack.detectors.images import (
     refuse_to_keep,
     session_batch_size,
 )
-from faimtrack.detectors.providers import providers_of
 from faimtrack.detectors.yolox.config import YoloxOnnxConfig
 from faimtrack.detectors.yolox.letterbox import PADDING, STRIDES, anchor_grid, fill_input
 from faimtrack.detectors.yolox.onnx_metadata import YoloxOnnxMetadata, read_yolox_metadata
 from faimtrack.detectors.yolox.reading import Grid, read_rows, read_suppressed_rows
-from faimtrack.onnx import OnnxModel
+from faimtrack.onnx import OnnxModel, providers_of
 from faimtrack.structures import Detections, Frame, Image, SourceInfo
 
 _LEVELS = (STRIDES, (*STRIDES, 64))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+from faimtrack.appearance.conventions import INPUT_SIZE
 from faimtrack.config import PresetConfig, parameter
 from faimtrack.datasets.person_crops import PersonCropsConfig
 from faimtrack.eval.reid import ReidEvaluationConfig
@@ -20,8 +21,8 @@ class ReidNetworkConfig(NetworkConfig):
     """A re-identification network that is trained."""
 
     name: str = parameter("reid-resnet50", "reid- and a backbone.")
-    input_height: int = parameter(256, "To which crops are scaled.", unit="px", low=32)
-    input_width: int = parameter(128, "To which crops are scaled.", unit="px", low=16)
+    input_height: int = parameter(INPUT_SIZE[0], "To which crops are scaled.", unit="px", low=32)
+    input_width: int = parameter(INPUT_SIZE[1], "To which crops are scaled.", unit="px", low=16)
     hidden_channels: int = parameter(1024, "Between the head's two linear layers.", low=1)
     dimension: int = parameter(128, "Of the vectors.", low=2)
 

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from faimtrack.appearance.checkpoint import PREFIX, describe_reid_network
+from faimtrack.appearance.checkpoint import describe_reid_network
+from faimtrack.appearance.conventions import ARCHITECTURE_PREFIX
 from faimtrack.appearance.network import ReidNetwork, init_last, normalise_crops
 from faimtrack.training.learners.build import seeded
 from faimtrack.training.learners.learner import Answer, DivideBy, Learner, file_tensors
@@ -89,7 +90,7 @@ def build_reid_learner(recipe: ReidTrainingRecipe, identity_count: int) -> ReidL
         identity_count: People to tell apart.
     """
     config, seed = recipe.network, recipe.schedule.seed
-    backbone: Any = config.name.removeprefix(PREFIX)
+    backbone: Any = config.name.removeprefix(ARCHITECTURE_PREFIX)
     network = seeded(
         seed,
         "network",

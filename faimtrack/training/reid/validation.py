@@ -48,12 +48,18 @@ def open_validation_crops(recipe: ReidTrainingRecipe, data: Path) -> PersonCrops
     """The people of the validation split, and see that somebody can be found again.
 
     Raises:
-        ValueError: Nobody can, or a file is wrong.
+        ValueError: Nobody can, a person has fewer views to compare than must be there, or a file
+            is wrong.
         OSError: A file is missing or cannot be read.
     """
     config = recipe.validation
-    most = max(config.most_images, recipe.data.min_images)
-    chosen = replace(recipe.data, max_images=min(most, recipe.data.max_images))
+    if config.most_images < recipe.data.min_images:
+        raise ValueError(
+            f"validation.most_images: expected {recipe.data.min_images} (data.min_images) or "
+            f"more, got {config.most_images}"
+        )
+    most = min(config.most_images, recipe.data.max_images)
+    chosen = replace(recipe.data, max_images=most)
     crops = PersonCrops.open(data, split=config.split, config=chosen)
     first = np.full(len(crops.identities), np.iinfo(np.int64).max)
     last = np.zeros(len(crops.identities), np.int64)

@@ -1,7 +1,7 @@
-"""The two Kalman filters of Deep OC-SORT, with whole covariances, and how its own code has them.
+"""A Kalman filter of boxes by width and height, with whole covariances.
 
-Both follow the centre of a box. One follows area and aspect beside it, with fixed noise; it is
-SORT's. The other follows width and height, with noise that grows with them; it is BoT-SORT's.
+BoT-SORT's, with noise that grows with the box; Deep OC-SORT has it too. `PublishedSizeFilter` is
+how the authors' code has it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from faimtrack.structures import AffineTransform
 from faimtrack.trackers import full_motion
 from faimtrack.trackers.full_motion import MEASURED, XYWH, Array, States
-from faimtrack.trackers.motion import XYSR, warp_boxes
+from faimtrack.trackers.motion import warp_boxes
 
 
 class SizeFilter:
@@ -115,44 +115,6 @@ class SizeFilter:
         )
 
 
-class AreaFilter(SizeFilter):
-    """Centre x, y, area and aspect (width over height), with a velocity for the first three."""
-
-    size = 7
-
-    def measure(self, boxes: Array) -> Array:
-        """`(N, 4)` coordinates of `(N, 4)` corners."""
-        return XYSR.measure(boxes)
-
-    def boxes(self, tracks: NDArray[np.void]) -> Array:
-        """`(N, 4)` corners in pixels; impossible ones become NaN."""
-        return XYSR.to_boxes(tracks["mean"][:, :MEASURED])
-
-    def start(self, tracks: NDArray[np.void], boxes: Array) -> None:
-        """Give new tracks the state of their first boxes, `(N, 4)` corners."""
-        tracks["mean"] = 0.0
-        tracks["mean"][:, :MEASURED] = self.measure(boxes)
-        tracks["covariance"] = np.diag([10.0, 10.0, 10.0, 10.0, 1e4, 1e4, 1e4])
-
-    def keep_possible(self, tracks: NDArray[np.void], steps: float | Array) -> None:
-        """Stop what would pass zero within some nominal frames, one number or `(N, 1)`."""
-        area, growth = tracks["mean"][:, 2:3], tracks["mean"][:, 6:7]
-        growth[area + growth * steps <= 0.0] = 0.0
-
-    def keep_size(self, tracks: NDArray[np.void], unseen: NDArray[np.bool_]) -> None:
-        """Nothing: SORT lets areas go on as they did."""
-
-    def measurement_variances(self, means: Array) -> Array:
-        """`(N, 4)` diagonal of R; the same for all."""
-        return np.broadcast_to([1.0, 1.0, 10.0, 10.0], (len(means), MEASURED))
-
-    def _step_variances(self, means: Array) -> Array:
-        return np.array([1.0, 1.0, 1.0, 1.0, 0.01, 0.01, 0.0001])
-
-    def _warped(self, means: Array, covariances: Array, transform: AffineTransform) -> States:
-        return full_motion.warp_area(means, covariances, transform)
-
-
 class PublishedSizeFilter(SizeFilter):
     """The same as the authors' code has it.
 
@@ -172,7 +134,7 @@ class PublishedSizeFilter(SizeFilter):
 
     def warp_seen(self, boxes: Array, transform: AffineTransform) -> Array:
         """Boxes whose two corners went where the camera took them."""
-        return _warp_corners(boxes, transform)
+        return warp_both_corners(boxes, transform)
 
     def warp_anchor(self, boxes: Array, transform: AffineTransform) -> Array:
         """Boxes whose centre and size were both turned like points."""
@@ -184,37 +146,7 @@ class PublishedSizeFilter(SizeFilter):
         return full_motion.warp_pairs(means, covariances, transform)
 
 
-class PublishedAreaFilter(AreaFilter):
-    """The same as the authors' code has it.
-
-    A camera's motion leaves area, aspect and whatever ties them, centres and velocities to one
-    another alone; areas may pass zero on a virtual path.
-    """
-
-    def replay_predict(self, tracks: NDArray[np.void], steps: Array) -> None:
-        """Move tracks on without a look at their area."""
-        self.predict(tracks, steps)
-
-    def warp_seen(self, boxes: Array, transform: AffineTransform) -> Array:
-        """Boxes whose two corners went where the camera took them."""
-        return _warp_corners(boxes, transform)
-
-    def warp_anchor(self, boxes: Array, transform: AffineTransform) -> Array:
-        """Boxes of the same size whose centre was moved."""
-        coordinates = XYWH.measure(boxes)
-        coordinates[:, :2] = coordinates[:, :2] @ transform[:, :2].T + transform[:, 2]
-        return XYWH.boxes(coordinates)
-
-    def _warped(self, means: Array, covariances: Array, transform: AffineTransform) -> States:
-        turn = transform[:, :2]
-        means, covariances = means.copy(), covariances.copy()
-        means[:, :2] = means[:, :2] @ turn.T + transform[:, 2]
-        means[:, 4:6] = means[:, 4:6] @ turn.T
-        for pair in (slice(0, 2), slice(4, 6)):
-            covariances[:, pair, pair] = turn @ covariances[:, pair, pair] @ turn.T
-        return means, covariances
-
-
-def _warp_corners(boxes: Array, transform: AffineTransform) -> Array:
+def warp_both_corners(boxes: Array, transform: AffineTransform) -> Array:
+    """`(N, 4)` corners, left top and right bottom each moved as a point; a turn may swap sides."""
     corners = boxes.reshape(-1, 2, 2) @ transform[:, :2].T + transform[:, 2]
     return corners.reshape(-1, 4)
