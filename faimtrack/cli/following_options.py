@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -51,6 +52,16 @@ def camera_motion_settings(text: str | None) -> dict[str, str]:
         f"--camera-motion: expected {', '.join(known)}, or a file or folder that is there, got "
         f"{text!r}; the nearest is {nearest(text, known)}"
     )
+
+
+def refuse_idle_postprocessing(recipe: Recipe, overrides: Sequence[str]) -> None:
+    """Settings of a step that is not taken would do nothing."""
+    idle = [text for text in overrides if text.strip().startswith("postprocess.")]
+    if idle and not recipe.is_postprocessed:
+        raise typer.BadParameter(
+            f"--set {idle[0]}: expected --postprocess linear or gaussian beside it (or "
+            "postprocess.minimum_length_frames above 1), got neither"
+        )
 
 
 def embedder_input(weights: str | None) -> Path | str | None:

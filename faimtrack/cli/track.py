@@ -16,6 +16,7 @@ from faimtrack.cli.following_options import (
     REGRESSOR_HELP,
     camera_motion_settings,
     embedder_input,
+    refuse_idle_postprocessing,
     regressor_input,
 )
 from faimtrack.cli.running import (
@@ -159,6 +160,7 @@ def track(
         },
         overrides=overrides or (),
     )
+    refuse_idle_postprocessing(resolved, overrides or ())
     weights, detections = detector_inputs(resolved.weights, detections)
     tasks = plan_tasks(
         sources,

@@ -6,6 +6,8 @@ import contextlib
 from dataclasses import dataclass
 
 from faimtrack.detectors.files import DetectionFile
+from faimtrack.detectors.recorded import RecordedDetections
+from faimtrack.detectors.session import Detector
 from faimtrack.pipeline.cache import KeptDetector, kept_detector
 from faimtrack.pipeline.embeddings import KeptEmbeddings, open_embeddings
 from faimtrack.pipeline.enriching import Enricher, MotionEnricher
@@ -184,8 +186,18 @@ def _notes(task: SequenceTask, stages: _Stages, summary: PipelineSummary) -> lis
     if not summary.detections:
         notes.append("not a single detection in any frame; the result is empty")
     elif not summary.rows:
-        notes.append("the detections gave no track; the result is empty")
+        notes.append(_why_no_track(stages.detector.detector))
     return notes
+
+
+def _why_no_track(detector: Detector) -> str:
+    said = "the detections gave no track; the result is empty"
+    if isinstance(detector, RecordedDetections) and detector.table.scores.max(initial=-1.0) <= 0:
+        return (
+            f"{said}: none of them has a score above 0. Public detections without scores are for "
+            "--tracker tracktor --set public_detections=true"
+        )
+    return said
 
 
 def _video(task: SequenceTask, source: FrameSource, class_names: tuple[str, ...]) -> TrackVideo:

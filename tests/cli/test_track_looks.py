@@ -173,3 +173,22 @@ def test_the_settings_of_what_helps_a_tracker_can_be_looked_up(faimtrack, name, 
     done = faimtrack("trackers", name)
     assert done.status == 0
     assert all(line in done.out for line in lines)
+
+
+def test_settings_of_a_step_that_is_not_taken_are_refused(faimtrack, sequence):
+    setting = "postprocess.max_gap_frames=5"
+    done = faimtrack("track", sequence, "--set", setting, "--output", "out")
+    assert done.status != 0
+    assert "expected --postprocess linear or gaussian beside it" in " ".join(done.err.split())
+    options = ["--postprocess", "linear", "--set", setting, "--output", "out"]
+    assert faimtrack("track", sequence, *options).status == 0
+
+
+def test_detections_without_scores_are_told_of(faimtrack, sequence):
+    path = sequence / "det" / "det.txt"
+    rows = [line.split(",") for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = [",".join([*row[:6], "-1", *row[7:]]) for row in rows]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    done = faimtrack("track", sequence, "--output", "out")
+    assert done.status == 0
+    assert "none of them has a score above 0" in " ".join(done.err.split())
