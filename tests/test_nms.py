@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from faimtrack.boxes import box_iou
 from faimtrack import nms
+from faimtrack.boxes import box_iou
 from faimtrack.nms import suppress_overlaps
 
 
