@@ -33,9 +33,9 @@ class DetectorConfig(PresetConfig):
     )  # fmt: skip
     keep: Keep = parameter(
         "none",
-        "What the mask branch of the weights gives besides boxes: masks, or a vector a box, its "
-        "instance features averaged over the box (instance_features) or over the predicted mask "
-        "(mask_features), or nothing; then it is not even loaded. Boxes are the same with each.",
+        "What the mask branch of the weights gives besides boxes: masks, a vector a box (its "
+        "instance features' mean over the box, or over its mask), or nothing; then it is not "
+        "even loaded.",
     )
     feature_whitening: Whitening = parameter(
         "frame",

@@ -84,8 +84,15 @@ def test_every_method_keeps_the_protocol(method):
     assert made.failures == 0
 
 
-@pytest.mark.parametrize("longest_side", [WIDTH, 160, 117])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("method", "longest_side"),
+    # ORB's patches of 31 px hardly fit into the smallest picture.
+    [
+        (method, side)
+        for method in METHODS
+        for side in (WIDTH, 160, 117)[: 2 if method == "orb" else 3]
+    ],
+)
 @pytest.mark.parametrize(
     "motion",
     [
@@ -96,8 +103,6 @@ def test_every_method_keeps_the_protocol(method):
     ids=["shift", "less than a pixel", "turn"],
 )
 def test_a_known_motion_is_found_with_its_sign_and_scale(method, longest_side, motion):
-    if method == "orb" and longest_side < 160:
-        pytest.skip("its patches of 31 px hardly fit into so small a picture")
     images = pair_of_views(motion)
     made, (first, found) = estimate_all(config_of(method, longest_side=longest_side), images)
     np.testing.assert_array_equal(first, np.eye(2, 3))

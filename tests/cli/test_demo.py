@@ -18,7 +18,8 @@ def test_the_demo_prints_a_table_and_where_its_files_are(faimtrack, small_crowd,
     assert done.status == 0, done.err
     lines = done.out.splitlines()
     assert lines[0].split() == ["tracker", "HOTA", "DetA", "AssA", "MOTA", "IDF1", "IDSW"]
-    assert [line.split()[0] for line in lines[1:4]] == ["ByteTrack", "OC-SORT", "SORT"]
+    shown = [line.split()[0] for line in lines[1:6]]
+    assert shown == ["ByteTrack", "OC-SORT", "SORT", "BoT-SORT", "Deep"]
     assert "only people that faimtrack drew" in lines[-4]
     assert lines[-3:] == [
         "page:    faimtrack-demo/index.html",

@@ -52,7 +52,8 @@ def test_every_output_has_its_sidecar(demo):
 
 def test_every_tracker_is_scored(demo):
     made, _ = demo
-    assert [score.title for score in made.scores] == ["ByteTrack", "OC-SORT", "SORT"]
+    titles = ["ByteTrack", "OC-SORT", "SORT", "BoT-SORT", "Deep OC-SORT"]
+    assert [score.title for score in made.scores] == titles
     for score in made.scores:
         assert 0.2 < score.metrics["HOTA"] < 1
 
