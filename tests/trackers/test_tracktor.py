@@ -1,3 +1,4 @@
+import functools
 import itertools
 from dataclasses import fields, replace
 
@@ -76,18 +77,28 @@ def best_of_heaps(things, threshold, strict):
 def cheapest_pairs(costs, limit, gated):
     """All assignments are tried. Gated: a pair unmade costs the limit; else all are made."""
     rows, columns = len(costs), len(costs[0])
-    best, answer = None, []
-    for targets in itertools.permutations(list(range(columns)) + [None] * rows, rows):
-        pairs = [(row, column) for row, column in enumerate(targets) if column is not None]
-        if not gated and len(pairs) < min(rows, columns):
-            continue
-        if gated and any(costs[row][column] > limit for row, column in pairs):
-            continue
-        total = sum(costs[row][column] for row, column in pairs)
-        total += limit * (rows - len(pairs)) if gated else 0.0
-        if best is None or total < best - 1e-12:
-            best, answer = total, pairs
-    return {column: row for row, column in answer if costs[row][column] <= limit}
+
+    @functools.cache  # by the columns that are taken: permutations would be too many
+    def best(row, taken):
+        """Cost and pairs of the rows from one on; None if there is no way."""
+        if row == rows:
+            is_whole = gated or taken.bit_count() == min(rows, columns)
+            return (0.0, ()) if is_whole else None
+        answers = []
+        for column in range(columns):
+            is_free = not taken >> column & 1
+            if is_free and not (gated and costs[row][column] > limit):
+                rest = best(row + 1, taken | 1 << column)
+                if rest is not None:
+                    pairs = ((row, column), *rest[1])
+                    answers.append((costs[row][column] + rest[0], pairs))
+        rest = best(row + 1, taken)
+        if rest is not None:
+            answers.append((rest[0] + (limit if gated else 0.0), rest[1]))
+        return min(answers, key=lambda answer: answer[0], default=None)
+
+    _, pairs = best(0, 0)
+    return {column: row for row, column in pairs if costs[row][column] <= limit}
 
 
 class PlainTracktor:
