@@ -17,8 +17,7 @@ def interpolate_linear(rows: TrackRows, max_gap_frames: int) -> TrackRows:
     Args:
         rows: All tracks of a sequence.
         max_gap_frames: A gap of so many missing frames is still filled, a longer one is left as
-            it is. ByteTrack's `n_dti` and StrongSORT's `interval` count the ends' distance and
-            leave out its value itself: theirs of 20 is 18 here.
+            it is. ByteTrack's `n_dti` is the ends' distance, itself left out: its 20 is 18 here.
     """
     order = np.lexsort([rows.frames, rows.ids])
     frames, ids = rows.frames[order], rows.ids[order]
@@ -28,7 +27,7 @@ def interpolate_linear(rows: TrackRows, max_gap_frames: int) -> TrackRows:
     counts = missing[filled]
     step = np.arange(len(first)) - np.repeat(np.cumsum(counts) - counts, counts) + 1
     share = step / (missing[first] + 1)
-    before, after = order[first], order[first + 1] if len(first) else order[:0]
+    before, after = order[first], order[first + 1]
     boxes = _between(rows.boxes[before], rows.boxes[after], share[:, None])
     boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2])  # against rounding
     return TrackRows(

@@ -22,7 +22,7 @@ from faimtrack.training.batches import BatchPlan, SampleSource, make_loader
 from faimtrack.training.checkpoints import PlainCheckpointIO, StepCheckpoints
 from faimtrack.training.identity import Identity
 from faimtrack.training.learners.learner import Learner
-from faimtrack.training.module import DetectorModule
+from faimtrack.training.module import TrainingModule
 from faimtrack.training.schedule import Schedule
 
 _VALIDATION_TIMEOUT = timedelta(hours=12)  # the others wait while one process validates
@@ -67,7 +67,7 @@ def fit(
     callbacks: Sequence[Callback] = (),
     identity: Identity | None = None,
     keeps_checkpoints: bool = True,
-) -> DetectorModule:
+) -> TrainingModule:
     """Train.
 
     Args:
@@ -93,7 +93,7 @@ def fit(
     machines = machines or Machines(devices=1, workers=0)
     _check_precision(schedule, machines)
     last = min(schedule.total_steps, max_steps or schedule.total_steps)
-    module = DetectorModule(learner, schedule, identity)
+    module = TrainingModule(learner, schedule, identity)
     callbacks = list(callbacks)
     if keeps_checkpoints:
         saver = StepCheckpoints(
@@ -150,7 +150,7 @@ class _LateLoader:
 
 
 def _make_trainer(
-    module: DetectorModule,
+    module: TrainingModule,
     machines: Machines,
     last_step: int,
     callbacks: list[Callback],

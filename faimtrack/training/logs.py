@@ -13,7 +13,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from faimtrack.atomic import atomic_file
 from faimtrack.structures import Image
-from faimtrack.training.module import DetectorModule
+from faimtrack.training.module import TrainingModule
 from faimtrack.training.progress import Progress, Report
 
 
@@ -107,7 +107,7 @@ class StepLog(Callback):
         batch_idx: int,
     ) -> None:
         """Log a step if it is time."""
-        assert isinstance(pl_module, DetectorModule)
+        assert isinstance(pl_module, TrainingModule)
         result = pl_module.result
         assert result is not None
         done = result.step + 1

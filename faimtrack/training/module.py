@@ -44,7 +44,7 @@ class StepResult:
         return {"loss": sum(losses.values()), **losses, **numbers}
 
 
-class DetectorModule(LightningModule):
+class TrainingModule(LightningModule):
     """Steps of stochastic gradient descent, each a function of the weights and its number.
 
     Lightning moves batches, runs in mixed precision, joins processes and restores weights; what
@@ -193,7 +193,7 @@ def check_identity(checkpoint: Mapping[str, Any], identity: Identity) -> Mapping
         identity: What it must have been made with.
 
     Returns:
-        What `DetectorModule` added to it.
+        What `TrainingModule` added to it.
 
     Raises:
         ValueError: It is of another run, or another version wrote it.

@@ -20,7 +20,7 @@ from faimtrack.training.augmentation.sample import TrainingSample
 from faimtrack.training.average_precision import average_precision
 from faimtrack.training.batches import TrainingBatch, batch_of
 from faimtrack.training.fit import Machines, fit
-from faimtrack.training.module import DetectorModule
+from faimtrack.training.module import TrainingModule
 from faimtrack.training.pictures import open_viewer
 from faimtrack.training.prepare import Prepared, prepare_training
 from faimtrack.training.progress import Progress, Report, no_report
@@ -211,7 +211,7 @@ def _overfitting(prepared: Prepared, images: int, steps: int, machines: Machines
     return Schedule(config=changed, image_count=images)
 
 
-def _measure_batch_norms(module: DetectorModule, samples: Sequence[TrainingSample]) -> None:
+def _measure_batch_norms(module: TrainingModule, samples: Sequence[TrainingSample]) -> None:
     """Give batch norms the statistics of these images.
 
     Their running averages still remember the start after so few steps, layer upon layer.

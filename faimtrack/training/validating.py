@@ -18,7 +18,7 @@ from faimtrack.drawing import write_picture
 from faimtrack.provenance import provenance_path
 from faimtrack.training.batches import Part, TrainingBatch
 from faimtrack.training.logs import RunLog
-from faimtrack.training.module import DetectorModule
+from faimtrack.training.module import TrainingModule
 from faimtrack.training.pictures import Shown, open_viewer, prediction_sheet
 from faimtrack.training.prepare import Prepared
 from faimtrack.training.progress import Progress, Report
@@ -80,7 +80,7 @@ class Validating(Callback):
         batch_idx: int,
     ) -> None:
         """Validate if it is time."""
-        assert isinstance(pl_module, DetectorModule)
+        assert isinstance(pl_module, TrainingModule)
         done = batch.step + 1
         is_end = self._is_end and done == self._last
         if not is_end and (not self._every or done % self._every):
@@ -91,7 +91,7 @@ class Validating(Callback):
                 self._validate(pl_module, batch.parts[0], done)
         trainer.strategy.barrier()
 
-    def _validate(self, module: DetectorModule, batch: Part, done: int) -> None:
+    def _validate(self, module: TrainingModule, batch: Part, done: int) -> None:
         folder = self._folder / "validation"
         weights = folder / "weights.safetensors"
         self._save(weights, module.kept_tensors(), done)

@@ -14,7 +14,7 @@ from faimtrack.detectors.mask_branch.config import MaskBranchConfig
 from faimtrack.detectors.mask_branch.loading import build_mask_branch
 from faimtrack.training.checkpoints import checkpoints
 from faimtrack.training.fit import Machines, fit
-from faimtrack.training.module import DetectorModule
+from faimtrack.training.module import TrainingModule
 
 
 def trained(folder, **arguments):
@@ -86,7 +86,7 @@ def test_the_gradients_of_a_mask_branch_do_not_shorten_the_steps_of_its_network(
     learner = drawn_samples.small_learner()
     config = MaskBranchConfig(roi_size=4, hidden_channels=8, convolutions=1, norm="none")
     learner.mask_branch = build_mask_branch(config, learner.network)
-    module = DetectorModule(learner, drawn_samples.small_schedule(gradient_clip=2.0))
+    module = TrainingModule(learner, drawn_samples.small_schedule(gradient_clip=2.0))
     for weight in learner.network.parameters():
         weight.grad = torch.full_like(weight, 1e-6)
     for weight in learner.mask_branch.parameters():

@@ -33,7 +33,7 @@ class Learner(nn.Module, ABC):
     """A network and its mask branch, if it has one, with what they learn by.
 
     Attributes:
-        network: The detector.
+        network: What is kept in the end: a detector, or a re-identification network.
         mask_branch: What learns masks beside it; None for none.
         class_names: What class ids mean.
         loss_names: Keys of the losses, in order.
