@@ -62,6 +62,7 @@ class YoloxOutput(NamedTuple):
             and height, in cells.
         objectness: `(N, 1, h, w)` logits.
         class_logits: `(N, K, h, w)`.
+        stems: `(N, C, h, w)`, what the branches of all these are fed.
     """
 
     levels: tuple[Tensor, ...]
@@ -70,6 +71,7 @@ class YoloxOutput(NamedTuple):
     box_offsets: tuple[Tensor, ...]
     objectness: tuple[Tensor, ...]
     class_logits: tuple[Tensor, ...]
+    stems: tuple[Tensor, ...]
 
     @property
     def strides(self) -> tuple[int, ...]:
@@ -184,14 +186,23 @@ class Yolox(nn.Module):
         Raises:
             ValueError: The images have another shape.
         """
-        shape = images.shape
-        if len(shape) != 4 or shape[1] != 3 or shape[2] % 32 != 0 or shape[3] % 32 != 0:
-            raise ValueError(
-                "images: expected (N, 3, height, width) with height and width multiples of 32, "
-                f"got {tuple(shape)}"
-            )
+        check_images(images)
         levels: tuple[Tensor, Tensor, Tensor] = self.backbone(images)
         return levels
+
+
+def check_images(images: Tensor) -> None:
+    """See that a YOLOX can take images.
+
+    Raises:
+        ValueError: They are not `(N, 3, H, W)`, or H or W is no multiple of 32.
+    """
+    shape = images.shape
+    if len(shape) != 4 or shape[1] != 3 or shape[2] % 32 != 0 or shape[3] % 32 != 0:
+        raise ValueError(
+            "images: expected (N, 3, height, width) with height and width multiples of 32, "
+            f"got {tuple(shape)}"
+        )
 
 
 class YoloxHead(nn.Module):
@@ -230,6 +241,7 @@ class YoloxHead(nn.Module):
             box_offsets=_each(self.reg_preds, regression),
             objectness=_each(self.obj_preds, regression),
             class_logits=_each(self.cls_preds, classification),
+            stems=tuple(stems),
         )
 
 

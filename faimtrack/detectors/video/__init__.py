@@ -1,0 +1,1 @@
+"""Video object detectors: FAIM, YOLOV and their kin."""
