@@ -65,9 +65,7 @@ def link_seq_nms(
     ]
 
 
-def _chosen(
-    frame: Detections, kept: NDArray[np.bool_], scores: NDArray[np.float64]
-) -> Detections:
+def _chosen(frame: Detections, kept: NDArray[np.bool_], scores: NDArray[np.float64]) -> Detections:
     selected: Detections = frame[kept]
     return replace(selected, scores=scores[kept])
 
@@ -124,7 +122,8 @@ def _boxes_of(frame: Detections, rows: NDArray[np.int64]) -> Boxes:
 class _BestPaths:
     """For each box the greatest sum of a path that ends in it, kept right as boxes go.
 
-    Boxes are numbered through all frames, so that links lead from smaller numbers to greater.
+    Boxes are numbered through all frames, so that links lead from smaller numbers to greater. A
+    path is followed back as long as that does not lower its sum, which scores below 0 would.
 
     Attributes:
         is_there: Whether each box is still there.
@@ -133,75 +132,69 @@ class _BestPaths:
     def __init__(self, scores: list[float], before: list[list[int]]) -> None:
         self._scores, self._before = scores, before
         self.is_there = [True] * len(scores)
-        self._via = [_NOBODY] * len(scores)  # the box before on the best path of two or more
-        self._sums = list(scores)  # of that path; the box's own score where there is none
-        self._users: list[set[int]] = [set() for _ in scores]  # whose best path comes from here
+        self._via = [_NOBODY] * len(scores)  # the best box before
+        self._gains = [0.0] * len(scores)  # the greatest sum of a path that ends in that one
+        self._users: list[set[int]] = [set() for _ in scores]  # to whom a box is the best before
         self._waiting: list[tuple[float, int]] = []
         for node in range(len(scores)):
             if before[node]:
                 self._look_back(node)
-        heapq.heapify(self._waiting)
 
     def best(self) -> list[int] | None:
         """The boxes of the best path of two or more, by frame; None if there is none."""
         while self._waiting:
             negative, node = self._waiting[0]
-            if self.is_there[node] and self._via[node] >= 0 and -negative == self._sums[node]:
-                return self._path_to(node)
+            is_current = -negative == self._scores[node] + self._gains[node]
+            if self.is_there[node] and self._via[node] >= 0 and is_current:
+                path = [node, self._via[node]]
+                while self._continues(path[-1]):
+                    path.append(self._via[path[-1]])
+                return path[::-1]
             heapq.heappop(self._waiting)
         return None
 
-    def _path_to(self, node: int) -> list[int]:
-        path = [node, self._via[node]]
-        while self._continues(path[-1]):
-            path.append(self._via[path[-1]])
-        return path[::-1]
-
     def _continues(self, node: int) -> bool:
-        """Whether the best path of any length to a box comes from another: it may begin there."""
-        return self._via[node] >= 0 and self._sums[node] > self._scores[node]
+        return self._via[node] >= 0 and self._gains[node] >= 0
 
-    def _value(self, node: int) -> float:
+    def _sum(self, node: int) -> float:
         """The greatest sum of a path of any length that ends in a box."""
-        return self._sums[node] if self._continues(node) else self._scores[node]
+        return self._scores[node] + (self._gains[node] if self._continues(node) else 0.0)
 
     def remove(self, nodes: set[int]) -> None:
         """Take boxes away, and compute again what stood on them."""
-        doubtful: set[int] = set()
+        queue: list[int] = []
         for node in nodes:
             self.is_there[node] = False
             if self._via[node] >= 0:
                 self._users[self._via[node]].discard(node)
-            doubtful |= self._users[node]
-        # Sums only fall, so that a way that was not the best does not become it by itself.
-        queue = [node for node in doubtful if self.is_there[node]]
-        queued = set(queue)
+            queue.extend(self._users[node])
+        # Sums only fall, so that a way that was not the best does not become it by itself. Each
+        # box is the user of one other, so that none comes twice.
         heapq.heapify(queue)
         while queue:
             node = heapq.heappop(queue)
-            before = self._value(node)
-            self._look_back(node)
-            if self._value(node) == before:
+            if not self.is_there[node]:
                 continue
-            for user in self._users[node]:
-                if user not in queued and self.is_there[user]:
-                    queued.add(user)
+            sum_before = self._sum(node)
+            self._look_back(node)
+            if self._sum(node) != sum_before:
+                for user in self._users[node]:
                     heapq.heappush(queue, user)
 
     def _look_back(self, node: int) -> None:
-        """Find the best way to a box anew, and let it wait to be chosen."""
+        """Find the best box before anew, and let what leads through it wait to be chosen."""
         best, via = 0.0, _NOBODY
         for each in self._before[node]:
             if self.is_there[each]:
-                value = self._value(each)
+                value = self._sum(each)
                 if via < 0 or value > best:
                     best, via = value, each
+        self._gains[node] = best
         if self._via[node] != via:
             if self._via[node] >= 0:
                 self._users[self._via[node]].discard(node)
             if via >= 0:
                 self._users[via].add(node)
             self._via[node] = via
-        self._sums[node] = self._scores[node] + best if via >= 0 else self._scores[node]
         if via >= 0:
-            heapq.heappush(self._waiting, (-self._sums[node], node))
+            heapq.heappush(self._waiting, (-(self._scores[node] + best), node))
