@@ -11,12 +11,20 @@ import dataclasses
 import json
 from pathlib import Path
 
+import numpy as np
+
 from faimtrack.datasets.crowd import (
     GENERATOR_VERSION,
+    OBJECT_KINDS,
     CrowdConfig,
     simulate_crowd,
     text_digests,
 )
+
+# split, first seed, sequences of each habitat: objects-v1
+_OBJECTS_V1 = (("train", 31000, 12), ("test", 41000, 6))
+_CANDIDATES = 300  # Seeds to choose from, so that all kinds are seen about as often.
+_ROWS_A_SEQUENCE = 40  # Of each of a habitat's two kinds, on average.
 
 # split, density, camera, width, height, frames, seed
 _V1 = (
@@ -40,7 +48,7 @@ _V1 = (
 )
 
 
-def bench_configs() -> list[tuple[str, CrowdConfig]]:
+def people_configs() -> list[tuple[str, CrowdConfig]]:
     """The splits and configurations of crowd-bench-v1."""
     made = []
     for number, (split, density, camera, width, height, frames, seed) in enumerate(_V1, start=1):
@@ -57,16 +65,78 @@ def bench_configs() -> list[tuple[str, CrowdConfig]]:
     return made
 
 
+def object_configs() -> list[tuple[str, CrowdConfig]]:
+    """The splits and configurations of objects-v1: every kind in about as many frames.
+
+    Which seeds are taken depends on how often they show which kind, on nothing else.
+    """
+    made = []
+    for split, first, quota in _OBJECTS_V1:
+        pools: dict[str, list[tuple[int, np.ndarray]]] = {}
+        for seed in range(first, first + _CANDIDATES):
+            classes = simulate_crowd(_object_config("candidate", seed)).annotations.class_ids
+            counts = np.bincount(classes, minlength=len(OBJECT_KINDS))
+            if counts.any():
+                habitat = OBJECT_KINDS[int(counts.argmax())].habitat
+                pools.setdefault(habitat, []).append((seed, counts))
+        for habitat, pool in sorted(pools.items()):
+            pair = [row for row, kind in enumerate(OBJECT_KINDS) if kind.habitat == habitat]
+            chosen = sorted(_balanced(pool, pair, quota))
+            for number, seed in enumerate(chosen, start=1):
+                name = f"objects-v1-{split}-{habitat}-{number:02d}"
+                made.append((split, _object_config(name, seed)))
+    return made
+
+
+def _object_config(name: str, seed: int) -> CrowdConfig:
+    """Every third seed has a moving camera."""
+    return CrowdConfig(
+        name=name,
+        seed=seed,
+        frames=40,
+        width=320,
+        height=256,
+        camera="static" if seed % 3 else "moving",
+        scene="objects",
+    )
+
+
+def _balanced(pool: list[tuple[int, np.ndarray]], pair: list[int], quota: int) -> list[int]:
+    """Seeds of a habitat, taken one by one: whichever keeps both kinds nearest to their due."""
+    left, chosen, total = list(pool), [], np.zeros(len(OBJECT_KINDS), dtype=np.int64)
+    for number in range(1, quota + 1):
+        due = number * _ROWS_A_SEQUENCE
+        # A third of the cameras move, whatever the counts say.
+        camera = [each for each in left if (each[0] % 3 == 0) == (number % 3 == 0)]
+        best = min(camera, key=lambda each: np.abs((total + each[1])[pair] - due).max())
+        left.remove(best)
+        chosen.append(best[0])
+        total += best[1]
+    return chosen
+
+
+_BENCHES = {"crowd-bench-v1": people_configs, "objects-v1": object_configs}
+
+
+def _plain(config: CrowdConfig) -> dict[str, object]:
+    """A configuration, without `scene` where it says nothing: crowd-bench-v1 is older."""
+    plain = dataclasses.asdict(config)
+    if config.scene == "people":
+        del plain["scene"]
+    return plain
+
+
 def main() -> None:
     """Write the table, unless it is there."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("bench", choices=_BENCHES, help="whose configurations")
     parser.add_argument("output", type=Path, help="JSON file that must not be there")
     arguments = parser.parse_args()
     sequences = []
-    for split, config in bench_configs():
+    for split, config in _BENCHES[arguments.bench]():
         digests = text_digests(simulate_crowd(config))
         print(split, config.name)
-        sequences.append({"split": split, "config": dataclasses.asdict(config), "sha256": digests})
+        sequences.append({"split": split, "config": _plain(config), "sha256": digests})
     content = {"generator_version": GENERATOR_VERSION, "sequences": sequences}
     with arguments.output.open("x", encoding="utf-8") as file:
         file.write(json.dumps(content, indent=1) + "\n")

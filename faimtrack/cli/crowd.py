@@ -13,12 +13,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from faimtrack.cli.progress import make_console
 from faimtrack.datasets.crowd import (
+    BENCH_NAMES,
     CrowdConfig,
     simulate_crowd,
     write_bench,
     write_crowd,
 )
-from faimtrack.datasets.crowd.config import Camera, Density
+from faimtrack.datasets.crowd.config import Camera, Density, SceneName
 
 _DEFAULTS = {each.name: each.default for each in dataclasses.fields(CrowdConfig)}
 _HELPS = {each.name: each.metadata["help"] for each in dataclasses.fields(CrowdConfig)}
@@ -39,11 +40,12 @@ def crowd(
     distractors: Annotated[
         bool | None, typer.Option("--distractors/--no-distractors", help=_HELPS["distractors"])
     ] = None,
+    scene: Annotated[SceneName | None, typer.Option(help=_HELPS["scene"])] = None,
     name: Annotated[
         str | None, typer.Option(help="Sequence name (the folder's if not given).")
     ] = None,
     bench: Annotated[
-        str | None, typer.Option(help="Write a frozen bench, such as crowd-bench-v1, instead.")
+        str | None, typer.Option(help=f"Write a frozen bench instead: {', '.join(BENCH_NAMES)}.")
     ] = None,
     images: Annotated[
         bool, typer.Option("--images/--no-images", help="Draw pictures; text alone is fast.")
@@ -67,6 +69,7 @@ def crowd(
         "camera": camera,
         "frame_rate": frame_rate,
         "distractors": distractors,
+        "scene": scene,
         "name": name,
     }
     chosen = {key: value for key, value in chosen.items() if value is not None}

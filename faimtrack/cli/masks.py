@@ -15,6 +15,10 @@ import typer
 from faimtrack.atomic import atomic_file
 from faimtrack.cli.progress import SequenceProgress, make_console, make_table
 from faimtrack.cli.running import existing_outputs
+from faimtrack.cli.split_option import frames_split
+from faimtrack.datasets.vod.faults import Faults
+from faimtrack.datasets.vod.mask_tasks import videos_with_objects
+from faimtrack.datasets.vod.opening import VideoDataset, open_tables
 from faimtrack.masks import (
     CONFIG_CLASSES,
     DEFAULT_METHOD,
@@ -29,6 +33,7 @@ from faimtrack.masks import (
     mask_file,
     mask_sheet,
     plan_masks,
+    plan_video_masks,
     score_masks,
 )
 from faimtrack.masks.config import Device
@@ -72,7 +77,17 @@ def make(
         ),
     ] = DEFAULT_METHOD,
     output: Annotated[Path | None, typer.Option(metavar="ROOT", help=_ROOT_HELP)] = None,
-    split: Annotated[SplitName, typer.Option(help="Which part of each sequence.")] = "full",
+    dataset: Annotated[
+        VideoDataset | None,
+        typer.Option(help="DATA is this data set of videos. None: sequences, or crowds."),
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="Which part of each sequence: full, train-half or val-half (default: full); or "
+            "which videos of a data set (default: train)."
+        ),
+    ] = None,
     min_quality: Annotated[
         float | None, typer.Option(help="Drop masks that the method judges worse, 0 to 1.")
     ] = None,
@@ -122,17 +137,21 @@ def make(
         "device": device,
         "boxes_at_once": boxes_at_once,
     }
-    tasks = plan_masks(
-        data,
-        method,
-        _configuration(method, changes),
-        root=output,
-        split=split,
-        weights=weights,
-        instances=instances,
-        shuffled=shuffled,
-        existing=existing_outputs(resume=resume, overwrite=overwrite),
-    )
+    config = _configuration(method, changes)
+    options: dict[str, Any] = {
+        "root": output,
+        "weights": weights,
+        "instances": instances,
+        "shuffled": shuffled,
+        "existing": existing_outputs(resume=resume, overwrite=overwrite),
+    }
+    if dataset is None or dataset == "crowd":
+        tasks = plan_masks(data, method, config, split=frames_split(split), **options)
+    elif classes is not None:
+        raise typer.BadParameter(f"--classes: expected no such option with --dataset {dataset}")
+    else:
+        videos = open_tables(dataset, data, split or "train", Faults())
+        tasks = plan_video_masks(videos_with_objects(videos), method, config, **options)
     outcomes = _run(tasks, jobs)
     raise typer.Exit(_show(outcomes))
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from faimtrack.config import PresetConfig, parameter
 from faimtrack.datasets.annotated import AnnotatedImage, check_index
+from faimtrack.datasets.annotated_sequence import AnnotatedSequence, image_names
 from faimtrack.eval.rules import BENCHMARKS, EvaluationRules, choose_rules
-from faimtrack.masks.mask import Mask
 from faimtrack.masks.methods import MaskMethod
 from faimtrack.masks.places import EXACT_MASKS, mask_file
 from faimtrack.masks.table import MaskTable
@@ -30,7 +30,6 @@ from faimtrack.motfile import (
     split_frames,
 )
 from faimtrack.motfile.sequence import SequenceInfo
-from faimtrack.video.images import numbered_images
 
 _LOG = logging.getLogger(__name__)
 
@@ -57,39 +56,6 @@ class HalfSplitConfig(PresetConfig):
     )  # fmt: skip
 
 
-@dataclass(frozen=True, eq=False)
-class _Part:
-    """One sequence's share of the set: arrays alone, which forked processes share."""
-
-    info: SequenceInfo
-    frames: range
-    table: MotTable
-    image_names: NDArray[np.str_]
-    masks: MaskTable | None
-
-    def image(self, position: int) -> AnnotatedImage:
-        frame = self.frames[position]
-        rows = self.table.rows_of(frame)
-        ids = self.table.ids[rows]
-        info, masks = self.info, self.masks
-
-        def read_masks() -> Sequence[Mask | None]:
-            found: Mapping[int, Mask] = {} if masks is None else masks.frame(frame)
-            return [found.get(track) for track in ids.tolist()]
-
-        is_sized = info.width is not None and info.height is not None
-        return AnnotatedImage(
-            name=f"{info.name}/{frame:06d}",
-            path=info.image_folder / str(self.image_names[position]),
-            boxes=self.table.boxes[rows],
-            class_ids=np.zeros(len(ids), np.int64),
-            track_ids=ids.copy(),
-            visibilities=self.table.visibilities[rows].copy(),
-            size=(info.height, info.width) if is_sized else None,  # type: ignore[arg-type]
-            read_masks=None if masks is None else read_masks,
-        )
-
-
 class HalfSplit:
     """Frames of MOTChallenge sequences with the people who are evaluated in them.
 
@@ -102,7 +68,7 @@ class HalfSplit:
         left_out: How many rows of the ground truth are not learnt, by the reason.
     """
 
-    def __init__(self, parts: Sequence[_Part], left_out: Mapping[str, int]) -> None:
+    def __init__(self, parts: Sequence[AnnotatedSequence], left_out: Mapping[str, int]) -> None:
         self._parts = tuple(parts)
         self._ends = np.cumsum([len(part.frames) for part in parts])
         self.class_names = CLASS_NAMES
@@ -138,13 +104,15 @@ class HalfSplit:
         parts = []
         for info in choose_copies([read_sequence_info(each) for each in find_sequences(data)]):
             frames = split_frames(info.frame_count, split)
-            table, reasons = _objects(info, frames, config)
+            table, reasons = people_of(info, frames, config)
             left_out += reasons
-            names = _image_names(info, frames)
+            names = image_names(info, frames)
             masks = None
             if mask_source is not None:
                 masks = open_masks(info, mask_source, masks_root, split=split)
-            parts.append(_Part(info, frames, table, names, masks))
+            numbers = np.arange(frames.start, frames.stop, dtype=np.int64)
+            people = np.zeros(len(table), dtype=np.int64)
+            parts.append(AnnotatedSequence(info, numbers, table, people, names, masks))
         made = cls(parts, left_out)
         if not sum(len(part.table) for part in parts):
             raise ValueError(f"{data}: expected people in the {split} split, got none")
@@ -247,10 +215,15 @@ def sequence_rules(
         ) from None
 
 
-def _objects(
+def people_of(
     info: SequenceInfo, frames: range, config: HalfSplitConfig
 ) -> tuple[MotTable, Counter[str]]:
-    """The rows of a split that are learnt, and why how many others are not."""
+    """The rows of some frames that are learnt, and why how many others are not.
+
+    Raises:
+        ValueError: The ground truth is wrong, or nothing tells whose classes it has.
+        FileNotFoundError: There is none.
+    """
     path = info.ground_truth_path
     if not path.is_file():
         raise FileNotFoundError(
@@ -277,16 +250,3 @@ def _objects(
     if reasons["boxes of no area"]:
         _LOG.warning("%s: left out %d boxes of no area", path, reasons["boxes of no area"])
     return table, reasons
-
-
-def _image_names(info: SequenceInfo, frames: range) -> NDArray[np.str_]:
-    """The file names of a split's images."""
-    found = numbered_images(info.image_folder, info.image_suffix)
-    missing = [frame for frame in frames if frame not in found]
-    if missing:
-        expected = info.image_folder / f"{missing[0]:06d}{info.image_suffix}"
-        others = f" (nor for {len(missing) - 1} other frames)" if len(missing) > 1 else ""
-        raise FileNotFoundError(
-            f"{expected}: expected the image of frame {missing[0]}, got no such file{others}"
-        )
-    return np.array([found[frame].name for frame in frames])

@@ -18,7 +18,7 @@ from faimtrack.masks.segmenter import FrameObjects, MaskSource, Segment, Segment
 from faimtrack.masks.sheet import mask_sheet
 from faimtrack.masks.store import MaskStore, MaskStoreWriter
 from faimtrack.masks.table import MaskTable
-from faimtrack.masks.tasks import MaskTask, plan_masks
+from faimtrack.masks.tasks import MaskTask, plan_masks, plan_video_masks
 
 __all__ = [
     "CONFIG_CLASSES",
@@ -48,5 +48,6 @@ __all__ = [
     "mask_file",
     "mask_sheet",
     "plan_masks",
+    "plan_video_masks",
     "score_masks",
 ]

@@ -27,7 +27,8 @@ from faimtrack.provenance import (
     write_provenance,
 )
 from faimtrack.structures import Frame
-from faimtrack.video.images import MotSequence
+from faimtrack.video.images import ImageFiles, MotSequence
+from faimtrack.video.sources import FrameSource
 
 _LOG = logging.getLogger(__name__)
 
@@ -84,11 +85,8 @@ def make_masks(
         ModuleNotFoundError: The method needs a package that is not installed.
     """
     refuse_existing(task)
-    source = MotSequence(task.sequence, split=task.split)
-    objects = read_objects(
-        source.sequence, image_size(source), classes=task.config.classes, split=task.split
-    )
-    record = _record(task, source.sequence)
+    source, objects, inputs = _open(task)
+    record = _record(task, inputs)
     notes = []
     if task.existing == "resume" and task.output.exists():
         reason = _reason_to_begin_again(task, record)
@@ -115,9 +113,23 @@ def make_masks(
     )
 
 
+def _open(task: MaskTask) -> tuple[FrameSource, SequenceObjects, dict[str, str | None]]:
+    """Frames and objects of a task, and the hashes of what they were read from."""
+    if task.video is not None:
+        inputs: dict[str, str | None] = {"ground_truth": task.video.sha256}
+        if task.needs_images:
+            inputs["frames"] = files_sha256(list(task.video.images))
+        return ImageFiles.of_folder(task.sequence), task.video.objects, inputs
+    source = MotSequence(task.sequence, split=task.split)
+    objects = read_objects(
+        source.sequence, image_size(source), classes=task.config.classes, split=task.split
+    )
+    return source, objects, _sequence_inputs(task, source.sequence)
+
+
 def _make_frames(
     task: MaskTask,
-    source: MotSequence,
+    source: FrameSource,
     objects: SequenceObjects,
     parts: MaskParts,
     report: Report | None,
@@ -199,8 +211,8 @@ def _outcome(segment: Segment | None, minimum_quality: float) -> str:
     return "low_quality" if segment.quality < minimum_quality else "kept"
 
 
-def _record(task: MaskTask, sequence: SequenceInfo) -> Provenance:
-    """The provenance of the store, known before the first frame."""
+def _sequence_inputs(task: MaskTask, sequence: SequenceInfo) -> dict[str, str | None]:
+    """Hashes of a MOTChallenge sequence's files."""
     inputs: dict[str, str | None] = {
         "ground_truth": file_sha256(sequence.ground_truth_path),
         "seqinfo": file_sha256(sequence.folder / "seqinfo.ini"),
@@ -213,6 +225,12 @@ def _record(task: MaskTask, sequence: SequenceInfo) -> Provenance:
                 "pixels"
             )
         inputs["frames"] = files_sha256([path for path in folder.iterdir() if path.is_file()])
+    return inputs
+
+
+def _record(task: MaskTask, inputs: dict[str, str | None]) -> Provenance:
+    """The provenance of the store, known before the first frame."""
+    inputs = dict(inputs)
     for role, path in (("instances", task.instances), ("masks", task.donors)):
         if path is not None:
             inputs[role] = file_sha256(path)

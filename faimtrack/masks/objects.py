@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +54,22 @@ class SequenceObjects:
         """Where the objects of one frame are."""
         first, end = np.searchsorted(self.frames, [frame, frame + 1])
         return slice(int(first), int(end))
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoObjects:
+    """Objects of a video that is a folder of images, and what tells them from others.
+
+    Attributes:
+        objects: As those of a sequence; where nobody follows them, track ids are numbers from 1
+            in each frame.
+        sha256: Of the objects, which a store of their masks keeps.
+        images: The files of the frames that have objects.
+    """
+
+    objects: SequenceObjects
+    sha256: str
+    images: tuple[Path, ...]
 
 
 def read_objects(
@@ -159,3 +176,16 @@ def _has_classes(table: MotTable) -> bool:
 
 def _class_names(classes: tuple[int, ...]) -> tuple[str, ...]:
     return tuple("person" if kind == PEDESTRIAN else f"class {kind}" for kind in classes)
+
+
+def classes_named(metadata: Mapping[str, object]) -> tuple[int, ...]:
+    """Whose masks a store has, as `read_objects` wants them.
+
+    Args:
+        metadata: What the store says of its masks; without class names it has people.
+    """
+    names = metadata.get("class_names")
+    texts = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+    numbers = [text.removeprefix("class ") for text in texts]
+    found = tuple(int(number) for number in numbers if number.isdecimal())
+    return ((PEDESTRIAN,) if "person" in texts else ()) + found or (PEDESTRIAN,)

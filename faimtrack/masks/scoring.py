@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
-from faimtrack.masks.config import PEDESTRIAN
-from faimtrack.masks.objects import SequenceObjects, read_objects
+from faimtrack.masks.objects import SequenceObjects, classes_named, read_objects
 from faimtrack.masks.places import EXACT_MASKS
 from faimtrack.masks.table import MaskTable
 from faimtrack.motfile import SplitName, read_sequence_info
@@ -114,7 +113,9 @@ def score_masks(sequence: Path, path: Path) -> MaskScores:
     split = made.metadata.get("split", "full")
     if split not in get_args(SplitName) or exact.size is None:
         raise ValueError(f"{path}: expected masks of a split of a crowd, got {split!r}")
-    objects = read_objects(info, exact.size, classes=(PEDESTRIAN,), split=cast("SplitName", split))
+    objects = read_objects(
+        info, exact.size, classes=classes_named(made.metadata), split=cast("SplitName", split)
+    )
     return _score(objects, exact, made)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from faimtrack.drawing import colour_of, contact_sheet
 from faimtrack.masks.mask import Mask
-from faimtrack.masks.objects import SequenceObjects, image_size, read_objects
+from faimtrack.masks.objects import SequenceObjects, classes_named, image_size, read_objects
 from faimtrack.masks.table import MaskTable
 from faimtrack.motfile import SplitName
 from faimtrack.structures import Image
@@ -61,7 +61,7 @@ def mask_sheet(
     tables = [MaskTable.open(path, info.ground_truth_path, size=size) for path in stores]
     if not any(len(table) for table in tables):
         raise ValueError(f"{stores[0]}: expected masks to show, got none")
-    objects = read_objects(info, size, classes=_classes(tables[0]), split=split)
+    objects = read_objects(info, size, classes=classes_named(tables[0].metadata), split=split)
     chosen = np.unique(np.linspace(0, len(objects) - 1, min(count, len(objects))).astype(np.int64))
     tiles, titles = [], []
     for frame in source:
@@ -78,14 +78,6 @@ def mask_sheet(
                 titles.append(f"{frame.index}:{track} {ending}")
         frame.release()
     return contact_sheet(tiles, titles, columns=columns, tile_height=_TILE_HEIGHT)
-
-
-def _classes(table: MaskTable) -> tuple[int, ...]:
-    """Whose masks a store has, as `read_objects` wants them."""
-    names = table.metadata.get("class_names", ["person"])
-    numbers = [name.removeprefix("class ") for name in names if isinstance(name, str)]
-    found = tuple(int(number) for number in numbers if number.isdecimal())
-    return ((1,) if "person" in names else ()) + found or (1,)
 
 
 def _tile(image: Image, objects: SequenceObjects, row: int, mask: Mask | None) -> Image:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from faimtrack.masks.config import CONFIG_CLASSES, MaskConfig
 from faimtrack.masks.methods import DEFAULT_METHOD, MaskMethod
+from faimtrack.masks.objects import VideoObjects
 from faimtrack.masks.places import EXACT_MASKS, mask_file
 from faimtrack.motfile import SplitName, find_sequences, read_sequence_info
 from faimtrack.weights import find_weights, weights_sha256
@@ -37,6 +39,8 @@ class MaskTask:
         weights_digest: Its SHA-256.
         instances: A file of instances for `box2mask`.
         donors: A store of masks for `shuffled` and `truth`.
+        video: A video's objects, where `sequence` is a folder of its images; None: those that a
+            MOTChallenge sequence says.
         existing: What to do with a store that is there: `refuse` to touch it, `resume` (keep it if
             it was made the same way of the same inputs, else make it anew) or `overwrite`.
     """
@@ -51,6 +55,7 @@ class MaskTask:
     weights_digest: str | None = None
     instances: Path | None = None
     donors: Path | None = None
+    video: VideoObjects | None = field(default=None, compare=False)
     existing: Existing = "refuse"
 
     @property
@@ -89,6 +94,65 @@ def plan_masks(
         ValueError: An option belongs to another method, or something is not what it should be.
         OSError: Something is not there, or is there already.
     """
+    folders = list(find_sequences(data))
+    names = [read_sequence_info(folder).name for folder in folders]
+    return _plan(
+        list(zip(names, folders, strict=True)), method, config, root=root, split=split,
+        weights=weights, instances=instances, shuffled=shuffled, existing=existing,
+    )  # fmt: skip
+
+
+def plan_video_masks(
+    videos: Sequence[tuple[str, Path, VideoObjects]],
+    method: MaskMethod = DEFAULT_METHOD,
+    config: MaskConfig | None = None,
+    *,
+    root: Path | None = None,
+    weights: str | None = None,
+    instances: Path | None = None,
+    shuffled: MaskMethod | None = None,
+    existing: Existing = "refuse",
+) -> list[MaskTask]:
+    """One task a video whose objects are known.
+
+    Args:
+        videos: Name, folder of images and objects of each.
+        method: As in `plan_masks`, as the others.
+        config: Its `classes` are those of MOTChallenge, and are not looked at.
+        root: Where the stores go, `<root>/<video>/<method>.parquet`; None: `masks` in each
+            video's folder.
+        weights: See there.
+        instances: See there.
+        shuffled: See there.
+        existing: See there.
+
+    Raises:
+        ValueError: As `plan_masks`.
+        OSError: As `plan_masks`.
+    """
+    tasks = _plan(
+        [(name, folder) for name, folder, _ in videos], method, config, root=root, split="full",
+        weights=weights, instances=instances, shuffled=shuffled, existing=existing,
+    )  # fmt: skip
+    return [
+        dataclasses.replace(task, video=objects)
+        for task, (_, _, objects) in zip(tasks, videos, strict=True)
+    ]
+
+
+def _plan(
+    places: Sequence[tuple[str, Path]],
+    method: MaskMethod,
+    config: MaskConfig | None,
+    *,
+    root: Path | None,
+    split: SplitName,
+    weights: str | None,
+    instances: Path | None,
+    shuffled: MaskMethod | None,
+    existing: Existing,
+) -> list[MaskTask]:
+    """Tasks for folders, each with its name."""
     if method not in CONFIG_CLASSES:
         raise ValueError(f"method: expected {', '.join(CONFIG_CLASSES)}, got {method!r}")
     config = config or CONFIG_CLASSES[method]()
@@ -97,22 +161,22 @@ def plan_masks(
         raise ValueError(f"{method}: expected a {expected}, got a {type(config).__name__}")
     _refuse_strangers(method, weights=weights, instances=instances, shuffled=shuffled)
     file = _weights_file(method, weights)
-    folders = list(find_sequences(data))
-    task = MaskTask(
-        name="", sequence=data, method=method, config=config, output=data, split=split,
-        weights=file, weights_digest=None if file is None else weights_sha256(file),
-        existing=existing,
-    )  # fmt: skip
+    digest = None if file is None else weights_sha256(file)
     tasks = [
-        dataclasses.replace(
-            task,
-            name=read_sequence_info(folder).name,
+        MaskTask(
+            name=name,
             sequence=folder,
+            method=method,
+            config=config,
             output=mask_file(folder, method, root),
-            instances=_instances_of(folder, method, instances, len(folders)),
+            split=split,
+            weights=file,
+            weights_digest=digest,
+            instances=_instances_of(folder, method, instances, len(places)),
             donors=_donors_of(folder, method, root, shuffled),
+            existing=existing,
         )
-        for folder in folders
+        for name, folder in places
     ]
     for task in tasks:
         refuse_existing(task)

@@ -11,7 +11,13 @@ from faimtrack.datasets.crowd.bench import (
 from faimtrack.datasets.crowd.config import DENSITIES, GENERATOR_VERSION, CrowdConfig
 from faimtrack.datasets.crowd.detections import PublicDetections
 from faimtrack.datasets.crowd.kinds import CLASS_NAMES, KINDS, Kind
-from faimtrack.datasets.crowd.render import RenderedFrame, Renderer, frames
+from faimtrack.datasets.crowd.objects.kinds import (
+    OBJECT_CLASS_NAMES,
+    OBJECT_KINDS,
+    ObjectKind,
+)
+from faimtrack.datasets.crowd.pictures import Renderer, frames
+from faimtrack.datasets.crowd.rendered import RenderedFrame
 from faimtrack.datasets.crowd.simulate import Crowd, simulate_crowd
 from faimtrack.datasets.crowd.tables import detection_table, ground_truth_table
 from faimtrack.datasets.crowd.text import sequence_texts, text_digests
@@ -25,12 +31,15 @@ __all__ = [
     "KINDS",
     "MASK_FILE",
     "MASK_METHOD",
+    "OBJECT_CLASS_NAMES",
+    "OBJECT_KINDS",
     "VISIBILITY_ONE",
     "Annotations",
     "BenchSequence",
     "Crowd",
     "CrowdConfig",
     "Kind",
+    "ObjectKind",
     "PublicDetections",
     "RenderedFrame",
     "Renderer",

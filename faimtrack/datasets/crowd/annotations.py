@@ -23,11 +23,12 @@ class Annotations:
         track_ids: `(N,)` int64 from 1.
         boxes_xywh: `(N, 4)` int64 left, top, width, height in pixels, cut at the image borders
             as MOT20's are, not at what hides a figure.
-        class_ids: `(N,)` int64 indices into `KINDS`.
+        class_ids: `(N,)` int64 indices into `KINDS`, or of a scene of objects `OBJECT_KINDS`.
         considered: `(N,)` bool: whether the evaluation counts the row.
         visibility: `(N,)` int64 in 1/100000: the share of the box's pixels that no box of a
             nearer object covers.
-        figures: How each of them stands, for drawing.
+        figures: How each of them stands, for drawing; empty in a scene of objects, of which
+            `Crowd.objects` says it.
         distance: `(N,)` int64 micrometres from the camera: larger is farther.
     """
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal, get_args
 
 from faimtrack.motfile.sequence import check_sequence_name
 
 Density = Literal["sparse", "medium", "dense"]
 Camera = Literal["static", "moving"]
+SceneName = Literal["people", "objects"]
 
 GENERATOR_VERSION = 1
 """Part of every random key; raised whenever the text of some configuration changes."""
 
 _LONGEST_SIDE = 8192
 _MOST_PEOPLE = 2000
+_CHOICES = (("density", Density), ("camera", Camera), ("scene", SceneName))
+_OF_PEOPLE = ("density", "people", "distractors")
+"""What means nothing in other scenes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +104,13 @@ class CrowdConfig:
         default=True,
         metadata={"unit": "flag", "help": "Add what is annotated but not evaluated."},
     )
+    scene: SceneName = field(
+        default="people",
+        metadata={
+            "unit": "preset",
+            "help": "people, or objects: one to four large ones of kinds that look alike.",
+        },
+    )
 
     def __post_init__(self) -> None:
         check_sequence_name(self.name)
@@ -110,7 +121,7 @@ class CrowdConfig:
         _check_range("frame_rate", self.frame_rate, 1, 240)
         if self.people is not None:
             _check_range("people", self.people, 0, _MOST_PEOPLE)
-        for name, allowed in (("density", Density), ("camera", Camera)):
+        for name, allowed in _CHOICES:
             if getattr(self, name) not in get_args(allowed):
                 expected = ", ".join(get_args(allowed))
                 raise ValueError(
@@ -118,6 +129,13 @@ class CrowdConfig:
                 )
         if not isinstance(self.distractors, bool):
             raise ValueError(f"distractors: expected true or false, got {self.distractors!r}")
+        if self.scene != "people":
+            for each in fields(self):
+                if each.name in _OF_PEOPLE and getattr(self, each.name) != each.default:
+                    raise ValueError(
+                        f"{each.name}: expected nothing but {each.default!r} in a scene of "
+                        f"{self.scene}, got {getattr(self, each.name)!r}"
+                    )
 
     @property
     def preset(self) -> DensityPreset:

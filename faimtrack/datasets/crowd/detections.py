@@ -58,6 +58,14 @@ class PublicDetections:
         return slice(int(first), int(end))
 
 
+def no_detections() -> PublicDetections:
+    """What is seen of a scene that the simulated detector does not know."""
+    nothing = np.zeros(0, dtype=np.int64)
+    return PublicDetections(
+        frames=nothing, boxes_xywh=np.zeros((0, 4), dtype=np.int64), scores=nothing
+    )
+
+
 class _Wanderings:
     """Six slowly changing numbers for every track id, of mean 0 and deviation 1024."""
 

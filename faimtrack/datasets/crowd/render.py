@@ -1,12 +1,8 @@
-"""Pictures of a crowd, and which figure each of their pixels belongs to."""
+"""Pictures of a crowd of people, and which figure each of their pixels belongs to."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -19,34 +15,17 @@ from faimtrack.datasets.crowd.figure import RIGID_SHAPES, Figures, habits, outli
 from faimtrack.datasets.crowd.integers import Integers, divide_rounded
 from faimtrack.datasets.crowd.kinds import KINDS
 from faimtrack.datasets.crowd.light import Light
+from faimtrack.datasets.crowd.rendered import RenderedFrame
 from faimtrack.datasets.crowd.scene import SUBPIXELS, Scene
 from faimtrack.datasets.crowd.simulate import Crowd
 from faimtrack.structures import Image
-
-Made = TypeVar("Made")
 
 _FINE, _FINEST = 2, 3  # Figures are painted so many times larger and then averaged down;
 _SMALL_PX = 40  # figures less high than this the finest.
 
 
-@dataclass(frozen=True, kw_only=True)
-class RenderedFrame:
-    """One picture of a crowd.
-
-    Attributes:
-        index: Frame number from 1.
-        image: `(height, width, 3)` uint8 RGB.
-        ids: `(height, width)` int32: the track id of the nearest figure that covers at least
-            half of the pixel, 0 where there is none.
-    """
-
-    index: int
-    image: Image
-    ids: NDArray[np.int32]
-
-
-class Renderer:
-    """Draws the frames of one crowd, in any order; safe to use from several threads."""
+class PeopleRenderer:
+    """Draws the frames of one crowd of people, in any order."""
 
     def __init__(self, crowd: Crowd) -> None:
         config, draws = crowd.config, crowd.draws
@@ -192,33 +171,3 @@ def _blend(
     mixed = (target * rest + cloth.astype(np.int32) * (255 * opacity)) // (255 * 256)
     target[:] = np.minimum(mixed, 255)
     ids[window.onto][cover >= 128] = track_id
-
-
-def frames(crowd: Crowd, *, workers: int = 2) -> Iterator[RenderedFrame]:
-    """Draw all frames in order.
-
-    Args:
-        crowd: What to draw.
-        workers: Threads; about twice as many frames are held in memory at most.
-
-    Yields:
-        One picture with its map of ids after the other.
-    """
-    renderer = Renderer(crowd)
-    yield from in_order(renderer.render, range(1, crowd.config.frames + 1), workers)
-
-
-def in_order(make: Callable[[int], Made], indices: Iterable[int], workers: int) -> Iterator[Made]:
-    """What `make` gives for each index, in order, made by threads that run a little ahead."""
-    waiting: deque[Future[Made]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            for index in indices:
-                waiting.append(pool.submit(make, index))
-                if len(waiting) >= 2 * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for unfinished in waiting:
-                unfinished.cancel()

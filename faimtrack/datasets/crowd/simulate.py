@@ -8,10 +8,13 @@ import numpy as np
 
 from faimtrack.datasets.crowd.annotations import Annotations, join_annotations, visibility
 from faimtrack.datasets.crowd.config import GENERATOR_VERSION, CrowdConfig
-from faimtrack.datasets.crowd.detections import PublicDetections, detect
+from faimtrack.datasets.crowd.detections import PublicDetections, detect, no_detections
 from faimtrack.datasets.crowd.figure import Figures, habits, outlines
 from faimtrack.datasets.crowd.integers import Draws, Integers, divide_rounded
-from faimtrack.datasets.crowd.kinds import KINDS
+from faimtrack.datasets.crowd.kinds import CLASS_NAMES, KINDS
+from faimtrack.datasets.crowd.objects.kinds import OBJECT_CLASS_NAMES, OBJECT_KINDS
+from faimtrack.datasets.crowd.objects.simulate import simulate_objects
+from faimtrack.datasets.crowd.objects.states import ObjectStates
 from faimtrack.datasets.crowd.population import Population
 from faimtrack.datasets.crowd.scene import (
     SUBPIXELS,
@@ -31,14 +34,28 @@ class Crowd:
     Attributes:
         config: What it was made from.
         annotations: Ground truth of all frames.
-        detections: What a simulated detector saw.
+        detections: What a simulated detector of people saw; nothing in a scene of objects.
         camera: Where the camera looked.
+        objects: How the objects of a scene of objects are seen, a row of the annotations each;
+            None in a crowd of people, whose figures stand with the annotations.
     """
 
     config: CrowdConfig
     annotations: Annotations
     detections: PublicDetections
     camera: CameraPath
+    objects: ObjectStates | None = None
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What the class ids of annotations and masks stand for."""
+        return CLASS_NAMES if self.objects is None else OBJECT_CLASS_NAMES
+
+    @property
+    def mot_classes(self) -> tuple[int, ...]:
+        """The class column of gt.txt for each class id."""
+        kinds = KINDS if self.objects is None else OBJECT_KINDS
+        return tuple(kind.mot_class for kind in kinds)
 
     @property
     def draws(self) -> Draws:
@@ -63,6 +80,15 @@ def simulate_crowd(config: CrowdConfig) -> Crowd:
     draws = crowd_draws(config)
     scene = Scene.of(config)
     camera = camera_path(config, draws)
+    if config.scene == "objects":
+        annotations, objects = simulate_objects(config, draws, camera)
+        return Crowd(
+            config=config,
+            annotations=annotations,
+            detections=no_detections(),
+            camera=camera,
+            objects=objects,
+        )
     population = Population(config, scene, draws)
     parts = []
     for frame in range(1, config.frames + 1):

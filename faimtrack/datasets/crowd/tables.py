@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from faimtrack.datasets.crowd.annotations import VISIBILITY_ONE
-from faimtrack.datasets.crowd.kinds import KINDS
 from faimtrack.datasets.crowd.simulate import Crowd
 from faimtrack.motfile import MotTable
 
@@ -21,7 +20,7 @@ def ground_truth_table(crowd: Crowd) -> MotTable:
         table.track_ids,
         table.boxes_xywh.astype(np.float64),
         table.considered.astype(np.float64),
-        np.array([kind.mot_class for kind in KINDS])[table.class_ids],
+        np.array(crowd.mot_classes)[table.class_ids],
         table.visibility / VISIBILITY_ONE,
     )
 

@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import hashlib
 
+import numpy as np
+
 from faimtrack.datasets.crowd.annotations import VISIBILITY_ONE
-from faimtrack.datasets.crowd.kinds import KINDS
+from faimtrack.datasets.crowd.integers import SINE_ONE, cosine
+from faimtrack.datasets.crowd.objects.lives import blur_length
+from faimtrack.datasets.crowd.objects.states import ObjectStates
+from faimtrack.datasets.crowd.scene import SUBPIXELS
 from faimtrack.datasets.crowd.simulate import Crowd
 
 CAMERA_FILE = "camera_motion.txt"
 """Name of the file with the camera's true motion, in the sequence's folder."""
+
+CONDITIONS_FILE = "gt/conditions.txt"
+"""How badly each object of a scene of objects is seen, a row for each of gt.txt."""
 
 _CAMERA_DIGITS = 10
 
 
 def sequence_texts(crowd: Crowd) -> dict[str, bytes]:
     """All text files of a sequence: path in its folder with `/` → bytes."""
-    return {
-        "seqinfo.ini": _sequence_info(crowd).encode(),
-        "gt/gt.txt": _ground_truth(crowd).encode(),
-        "det/det.txt": _detections(crowd).encode(),
-        CAMERA_FILE: _camera_motion(crowd).encode(),
-    }
+    texts = {"seqinfo.ini": _sequence_info(crowd), "gt/gt.txt": _ground_truth(crowd)}
+    if crowd.objects is None:
+        texts["det/det.txt"] = _detections(crowd)
+    else:  # The simulated detector knows people only.
+        texts[CONDITIONS_FILE] = _conditions(crowd, crowd.objects)
+    texts[CAMERA_FILE] = _camera_motion(crowd)
+    return {path: text.encode() for path, text in texts.items()}
 
 
 def text_digests(crowd: Crowd) -> dict[str, str]:
@@ -52,20 +61,20 @@ def _sequence_info(crowd: Crowd) -> str:
 def _ground_truth(crowd: Crowd) -> str:
     """Rows by track id and then by frame, as in MOT20."""
     table = crowd.annotations
-    digits = len(str(VISIBILITY_ONE)) - 1
+    digits, classes = len(str(VISIBILITY_ONE)) - 1, crowd.mot_classes
     shown = [_fixed(value, digits) for value in table.visibility.tolist()]
     rows = zip(
         table.track_ids.tolist(),
         table.frames.tolist(),
         table.boxes_xywh.tolist(),
+        table.considered.tolist(),
         table.class_ids.tolist(),
         shown,
         strict=True,
     )
     return "".join(
-        f"{frame},{track},{x},{y},{w},{h},{int(KINDS[kind].considered)},"
-        f"{KINDS[kind].mot_class},{seen}\n"
-        for track, frame, (x, y, w, h), kind, seen in sorted(rows)
+        f"{frame},{track},{x},{y},{w},{h},{int(counts)},{classes[kind]},{seen}\n"
+        for track, frame, (x, y, w, h), counts, kind, seen in sorted(rows)
     )
 
 
@@ -83,6 +92,20 @@ def _detections(crowd: Crowd) -> str:
     return "".join(
         f"{frame},-1,{','.join(map(_tenths, box))},{_fixed(score, 2)},-1,-1,-1\n"
         for frame, box, score in rows
+    )
+
+
+def _conditions(crowd: Crowd, objects: ObjectStates) -> str:
+    """`frame,id,turned,curled,defocus,blur`, ordered as gt.txt is; see docs/crowd.md."""
+    turned = 1000 - np.abs(cosine(objects.yaw)) * 1000 // SINE_ONE
+    curled = objects.curl * 1000 // SINE_ONE
+    defocus = objects.defocus * 100 // SUBPIXELS
+    blur = blur_length(objects) * 100 // SUBPIXELS
+    columns = (objects.ids, crowd.annotations.frames, turned, curled, defocus, blur)
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    return "".join(
+        f"{frame},{track},{_fixed(away, 3)},{_fixed(bent, 3)},{_fixed(soft, 2)},{_fixed(way, 2)}\n"
+        for track, frame, away, bent, soft, way in sorted(rows)
     )
 
 

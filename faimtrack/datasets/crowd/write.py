@@ -12,9 +12,9 @@ import cv2
 
 from faimtrack.atomic import atomic_directory
 from faimtrack.datasets.crowd.annotations import Annotations
-from faimtrack.datasets.crowd.config import GENERATOR_VERSION
-from faimtrack.datasets.crowd.kinds import CLASS_NAMES
-from faimtrack.datasets.crowd.render import RenderedFrame, Renderer, in_order
+from faimtrack.datasets.crowd.config import GENERATOR_VERSION, SceneName
+from faimtrack.datasets.crowd.pictures import Renderer
+from faimtrack.datasets.crowd.rendered import RenderedFrame, in_order
 from faimtrack.datasets.crowd.simulate import Crowd
 from faimtrack.datasets.crowd.text import sequence_texts
 from faimtrack.masks.mask import Mask
@@ -26,7 +26,8 @@ MASK_FILE = "gt/masks.parquet"
 MASK_METHOD = "simulator"
 """What the method column of exact masks says."""
 
-_KIND = "crowd"
+_KINDS: dict[SceneName, str] = {"people": "crowd", "objects": "crowd of objects"}
+"""What provenance says. MOT20's rules are for a "crowd"; they know nothing of objects."""
 _JPEG_QUALITY = 92
 
 Progress = Callable[[int, int], None]
@@ -76,7 +77,7 @@ def write_crowd(
             _draw(crowd, folder, images, masks, workers, progress)
     settings = {"generator_version": GENERATOR_VERSION, "images": images, "masks": masks}
     record = Provenance(
-        kind=_KIND,
+        kind=_KINDS[crowd.config.scene],
         configuration=settings | asdict(crowd.config),
         seed=crowd.config.seed,
     )
@@ -89,7 +90,7 @@ def is_own_crowd(folder: Path) -> bool:
     if not folder.is_dir() or not any(folder.iterdir()):
         return True
     try:
-        return read_provenance(folder).kind == _KIND
+        return read_provenance(folder).kind in _KINDS.values()
     except (OSError, ValueError):
         return False
 
@@ -122,7 +123,7 @@ def _draw(
         "source": f"faimtrack crowd {crowd.config.name}",
         "seed": crowd.config.seed,
         "generator_version": GENERATOR_VERSION,
-        "class_names": list(CLASS_NAMES),
+        "class_names": list(crowd.class_names),
     }
     with ExitStack() as stack:
         writer = None
