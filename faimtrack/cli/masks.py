@@ -103,6 +103,13 @@ def make(
     boxes_at_once: Annotated[
         int | None, typer.Option(help="Prompts in one go (32): more need more memory.")
     ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="For grabcut: default is for people, objects for anything else (unset: objects "
+            "with the data sets vid, ovis and epic)."
+        ),
+    ] = None,
     instances: Annotated[
         Path | None,
         typer.Option(
@@ -137,7 +144,9 @@ def make(
         "device": device,
         "boxes_at_once": boxes_at_once,
     }
-    config = _configuration(method, changes)
+    if preset is None and method == "grabcut" and dataset not in (None, "crowd"):
+        preset = "objects"
+    config = _configuration(method, changes, preset)
     options: dict[str, Any] = {
         "root": output,
         "weights": weights,
@@ -165,16 +174,20 @@ def _class_numbers(text: str | None) -> tuple[int, ...] | None:
         raise typer.BadParameter(f"--classes {text!r}: expected numbers between commas") from None
 
 
-def _configuration(method: MaskMethod, changes: dict[str, Any]) -> MaskConfig:
+def _configuration(method: MaskMethod, changes: dict[str, Any], preset: str | None) -> MaskConfig:
     """The method's parameters with what was given; what belongs to another method is refused."""
     kind = CONFIG_CLASSES[method]
+    try:
+        base = kind.preset(preset or "default")
+    except ValueError as error:
+        raise typer.BadParameter(f"--preset, of --method {method}: {error}") from None
     given = {name: value for name, value in changes.items() if value is not None}
     known = {each.name for each in dataclasses.fields(kind)}
     for name in given:
         if name not in known:
             option = f"--{name.replace('_', '-')}"
             raise typer.BadParameter(f"{option}: expected no such option with --method {method}")
-    return kind(**given)
+    return dataclasses.replace(base, **given)
 
 
 def _run(tasks: list[MaskTask], jobs: int) -> list[MaskOutcome]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from faimtrack.config import PresetConfig, parameter
 from faimtrack.masks.methods import MaskMethod
@@ -38,7 +38,16 @@ class MaskConfig(PresetConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class GrabCutConfig(MaskConfig):
-    """Colours inside of a box against those around it, the nearest person first."""
+    """Colours inside of a box against those around it, the nearest object first.
+
+    Presets: `default` is for people, who stand in the middle of their boxes from top to bottom;
+    `objects` takes only the middle for granted.
+    """
+
+    _presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "default": {},
+        "objects": {"core_width": 0.2, "core_height": 0.2},
+    }
 
     iterations: int = parameter(1, "Rounds of OpenCV's GrabCut.", unit="rounds", low=1)
     margin: float = parameter(

@@ -231,3 +231,22 @@ def test_scores_of_nothing_are_dashes(faimtrack, data):
     table = faimtrack("masks", "score", data / "one").out
     assert "box" in table
     assert "nan" not in table
+
+
+def test_presets_of_grabcut_are_for_people_and_for_objects(faimtrack, data, tmp_path):
+    for preset in ("default", "objects"):
+        faimtrack("masks", "make", data / "one", "--preset", preset, "--output", tmp_path / preset)
+    configurations = [
+        json.loads((tmp_path / preset / "one" / "grabcut.parquet.json").read_text())[
+            "configuration"
+        ]
+        for preset in ("default", "objects")
+    ]
+    assert [each["core_height"] for each in configurations] == [0.95, 0.2]
+    ended = faimtrack(
+        "masks", "make", data / "one", "--preset", "cars", "--output", tmp_path / "c"
+    )
+    assert ended.status == 2
+    assert "--preset, of --method grabcut: preset: expected default, objects, got 'cars'" in (
+        complaint(ended.err)
+    )
