@@ -233,7 +233,7 @@ def test_scores_of_nothing_are_dashes(faimtrack, data):
     assert "nan" not in table
 
 
-def test_presets_of_grabcut_are_for_people_and_for_objects(faimtrack, data, tmp_path):
+def test_presets_of_grabcut_are_for_people_and_for_objects(faimtrack, data, tmp_path, complaint):
     for preset in ("default", "objects"):
         faimtrack("masks", "make", data / "one", "--preset", preset, "--output", tmp_path / preset)
     configurations = [
