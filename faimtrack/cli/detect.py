@@ -7,7 +7,12 @@ from typing import Annotated
 
 import typer
 
-from faimtrack.cli.detector_option import DETECTOR_HELP, detector_inputs
+from faimtrack.cli.detector_option import (
+    DETECTOR_HELP,
+    WEIGHTS_HELP,
+    detector_inputs,
+    named_network,
+)
 from faimtrack.cli.following_options import EMBEDDER_HELP, embedder_input
 from faimtrack.cli.running import (
     JOBS_HELP,
@@ -34,6 +39,9 @@ def detect(
         ),
     ],
     detector: Annotated[str | None, typer.Option(metavar="NAME|FILE", help=DETECTOR_HELP)] = None,
+    weights: Annotated[
+        str | None, typer.Option(metavar="random|NAME|FILE", help=WEIGHTS_HELP)
+    ] = None,
     detections: Annotated[
         Path | None,
         typer.Option(
@@ -98,7 +106,7 @@ def detect(
     existing = existing_outputs(resume=resume, overwrite=overwrite)
     resolved = resolve_recipe(
         recipe,
-        detector=detector,
+        detector=named_network(detector, weights),
         settings={
             "classes": class_names(classes),
             "split": split,
@@ -106,14 +114,14 @@ def detect(
         },
         overrides=overrides or (),
     )
-    weights, detections = detector_inputs(resolved.weights, detections)
+    network, detections = detector_inputs(resolved.weights, detections)
     tasks = plan_detection(
         sources,
         resolved,
         output,
         format=format,
         detections=detections,
-        weights=weights,
+        weights=network,
         embedder=embedder_input(resolved.embedder_weights),
         masks=masks,
         existing=existing,

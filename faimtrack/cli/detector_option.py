@@ -10,16 +10,44 @@ from typing import TypeVar
 import typer
 
 from faimtrack.cli.weights import pull_with_bar
-from faimtrack.detectors.families import detector_file
+from faimtrack.detectors.families import YOLOX_ARCHITECTURES, detector_file
 from faimtrack.detectors.files.formats import SUFFIXES
+from faimtrack.detectors.made_weights import RANDOM, weights_for
 from faimtrack.weights import weights_entries
 
 Found = TypeVar("Found")
 
 DETECTOR_HELP = (
     "Looks at the pixels: a name of `faimtrack weights list` (fetched when first used), a YOLOX "
-    "(.pth, .onnx), a Faster R-CNN (.pth), our own .safetensors, or a file of detections."
+    "(.pth, .onnx), a YOLOV (.pth), a Faster R-CNN (.pth), our own .safetensors, a file of "
+    "detections; or a network such as faim-s with --weights."
 )
+WEIGHTS_HELP = (
+    "For a network that --detector names (faim-s, yolov-l, yolox-x, ...): random, a file, or a "
+    "name of `faimtrack weights list`; what does not fit is told."
+)
+
+
+def named_network(detector: str | None, weights: str | None) -> str | None:
+    """What `--detector` means: with `--weights` the file of weights for the network it names.
+
+    Args:
+        detector: A name or a file.
+        weights: `random`, a name or a file; None if nothing was said.
+    """
+    if weights is None:
+        return detector
+    if detector not in YOLOX_ARCHITECTURES:
+        raise typer.BadParameter(
+            f"--weights {weights}: expected a network beside it, --detector "
+            f"{', '.join(YOLOX_ARCHITECTURES)}, got {detector or 'none'}"
+        )
+    if weights != RANDOM:
+        fetched(weights, detector_file)
+    made = weights_for(detector, weights)
+    if made.note is not None:
+        print(f"faimtrack: warning: {made.note}", file=sys.stderr)
+    return str(made.path)
 
 
 def detector_inputs(

@@ -20,8 +20,8 @@ def export(
         str,
         typer.Argument(
             metavar="NAME|FILE",
-            help="A name of `faimtrack weights list`, a YOLOX (.pth, .onnx), a Faster R-CNN "
-            "(.pth), or our own .safetensors.",
+            help="A name of `faimtrack weights list`, a YOLOX (.pth, .onnx), a YOLOV or a Faster "
+            "R-CNN (.pth), or our own .safetensors.",
         ),
     ],
     format: Annotated[  # noqa: A002 - it is the word of the command line
@@ -68,7 +68,8 @@ def export(
 
     The file holds class names, input size and convention: `--detector FILE` needs nothing else.
     A model in ONNX takes any number of images at a time, gives boxes in pixels, and is compared
-    with torch before it gets its name.
+    with torch before it gets its name. Of FAIM and YOLOV there are two: NAME.onnx sees frames,
+    NAME-aggregation.onnx joins their proposals.
     """
     detector_inputs(weights, None)  # fetches what is not in the cache
     config = YoloxExportConfig(
@@ -104,4 +105,7 @@ def _show(exported: Exported) -> None:
         print(f"compared with torch on two pictures: {exported.comparison}")
     if exported.left_aside:
         print(f"left aside: {exported.left_aside} tensors that are no part of the detector")
-    print(f"use it: faimtrack track VIDEO --detector {exported.path}")
+    for path in exported.beside:
+        print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, joins the proposals of many frames")
+    if not exported.beside:
+        print(f"use it: faimtrack track VIDEO --detector {exported.path}")

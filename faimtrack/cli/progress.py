@@ -65,6 +65,7 @@ class SequenceProgress:
             transient=True,
         )
         self._tasks: dict[str, Any] = {}
+        self._done: dict[str, int] = {}
 
     def __enter__(self) -> SequenceProgress:
         self._bars.__enter__()
@@ -79,9 +80,12 @@ class SequenceProgress:
         self._bars.__exit__(kind, error, trace)
 
     def report(self, name: str, done: int, total: int | None) -> None:
-        """Show how far a sequence is."""
+        """Show how far a sequence is; who counts from one again goes through it a second time."""
         if name not in self._tasks:
             self._tasks[name] = self._bars.add_task(escape(name.ljust(self._width)), total=total)
+        if done < self._done.get(name, 0):
+            self._bars.reset(self._tasks[name], total=total)
+        self._done[name] = done
         self._bars.update(self._tasks[name], completed=done)
 
     def finish(self, outcome: SequenceOutcome) -> None:

@@ -8,7 +8,12 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from faimtrack.cli.detector_option import DETECTOR_HELP, detector_inputs
+from faimtrack.cli.detector_option import (
+    DETECTOR_HELP,
+    WEIGHTS_HELP,
+    detector_inputs,
+    named_network,
+)
 from faimtrack.cli.following_options import (
     CAMERA_MOTION_HELP,
     EMBEDDER_HELP,
@@ -82,6 +87,9 @@ def track(
         ),
     ] = None,
     detector: Annotated[str | None, typer.Option(metavar="NAME|FILE", help=DETECTOR_HELP)] = None,
+    weights: Annotated[
+        str | None, typer.Option(metavar="random|NAME|FILE", help=WEIGHTS_HELP)
+    ] = None,
     embedder: Annotated[
         str | None, typer.Option(metavar="NAME|FILE|FEATURES", help=EMBEDDER_HELP)
     ] = None,
@@ -148,7 +156,7 @@ def track(
     resolved = resolve_recipe(
         recipe,
         tracker=tracker,
-        detector=detector,
+        detector=named_network(detector, weights),
         settings={
             "classes": class_names(classes),
             "split": split,
@@ -161,13 +169,13 @@ def track(
         overrides=overrides or (),
     )
     refuse_idle_postprocessing(resolved, overrides or ())
-    weights, detections = detector_inputs(resolved.weights, detections)
+    network, detections = detector_inputs(resolved.weights, detections)
     tasks = plan_tasks(
         sources,
         resolved,
         output,
         detections=detections,
-        weights=weights,
+        weights=network,
         embedder=embedder_input(resolved.embedder_weights),
         regressor=regressor_input(resolved, regressor),
         video=output if video == _BESIDE_RESULTS else None if video is None else Path(video),

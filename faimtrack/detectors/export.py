@@ -39,6 +39,7 @@ class Exported:
         class_names: What the class ids mean.
         comparison: By how much it differs from torch, for people; empty for weights.
         left_aside: Tensors of the source that are no part of a detector, such as a mask branch.
+        beside: Other files that were written with it, such as a video detector's aggregation.
     """
 
     path: Path
@@ -47,6 +48,7 @@ class Exported:
     class_names: tuple[str, ...]
     comparison: str = ""
     left_aside: int = 0
+    beside: tuple[Path, ...] = ()
 
 
 def export_detector(
@@ -61,7 +63,8 @@ def export_detector(
     """Write a detector's weights in another format, with all that running them needs.
 
     Beside the file goes its provenance. An ONNX file is compared with torch before it gets its
-    name.
+    name. Of a video object detector there are two: one for frames, and beside it one that joins
+    their proposals.
 
     Args:
         weights: What `open_detector` takes; of an ONNX file the weights are found in its graph.
@@ -94,6 +97,8 @@ def export_detector(
     if family == "faster-rcnn":
         _check_no_settings_of_yolox(config, source)
         exported = _export_faster_rcnn(source, path, class_names, origin)
+    elif family == "video":
+        exported = _export_video(source, path, config, class_names, origin, overwrite=overwrite)
     else:
         exported = _export_yolox(source, path, config, class_names, origin)
     names = list(exported.class_names)
@@ -102,7 +107,8 @@ def export_detector(
         configuration={"format": format, "class_names": names, "export": asdict(config)},
         weights={"source": weights_sha256(source)},
     )
-    write_provenance(path, record)
+    for each in (path, *exported.beside):
+        write_provenance(each, record)
     return exported
 
 
@@ -170,6 +176,33 @@ def _export_yolox(
         class_names=done.metadata.class_names,
         comparison="" if done.difference is None else str(done.difference),
         left_aside=len(loaded.left_aside),
+    )
+
+
+def _export_video(
+    source: Path, path: Path, config: YoloxExportConfig, class_names: Sequence[str] | None,
+    origin: dict[str, str], *, overwrite: bool,
+) -> Exported:  # fmt: skip
+    from faimtrack.detectors.video.checkpoint import load_video_yolox
+    from faimtrack.detectors.video.export import aggregation_path, export_onnx, export_weights
+
+    checkpoint = read_checkpoint(source)
+    loaded = load_video_yolox(checkpoint)
+    write = export_weights
+    if path.suffix.lower() == ".onnx":
+        write = export_onnx
+        _check_output(aggregation_path(path), source, "onnx", overwrite=overwrite)
+    origin = _texts(checkpoint.metadata) | origin
+    done = write(loaded, path, config, class_names=class_names, origin=origin)
+    height, width = done.metadata.input_size
+    return Exported(
+        path=path,
+        architecture=done.metadata.architecture,
+        input=f"{height} x {width} (height x width) {_PIXELS[done.metadata.input_convention]}",
+        class_names=done.metadata.class_names,
+        comparison="" if done.difference is None else str(done.difference),
+        left_aside=len(loaded.left_aside),
+        beside=() if done.aggregation is None else (done.aggregation,),
     )
 
 

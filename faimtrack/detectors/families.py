@@ -11,6 +11,7 @@ from typing import Literal
 from faimtrack.detectors.config import DetectorConfig
 from faimtrack.detectors.faster_rcnn.config import FasterRcnnConfig, FasterRcnnOnnxConfig
 from faimtrack.detectors.files.formats import SUFFIXES
+from faimtrack.detectors.video.detector_config import VideoDetectorConfig
 from faimtrack.detectors.yolox.config import YoloxConfig, YoloxOnnxConfig
 from faimtrack.onnx import read_onnx_metadata
 from faimtrack.weights import (
@@ -23,7 +24,7 @@ from faimtrack.weights import (
     weights_entries,
 )
 
-Family = Literal["yolox", "yolox-onnx", "faster-rcnn", "faster-rcnn-onnx", "recorded"]
+Family = Literal["yolox", "yolox-onnx", "video", "faster-rcnn", "faster-rcnn-onnx", "recorded"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +50,7 @@ class DetectorKind:
 DETECTOR_KINDS = (
     DetectorKind(
         name="yolox",
-        title="YOLOX in torch: .pth of YOLOX, ByteTrack or YOLOV, our .safetensors",
+        title="YOLOX in torch: .pth of YOLOX or ByteTrack, our .safetensors",
         config_class=YoloxConfig,
         keeps_features=True,
     ),
@@ -57,6 +58,12 @@ DETECTOR_KINDS = (
         name="yolox-onnx",
         title="YOLOX in onnxruntime, needs no torch: .onnx",
         config_class=YoloxOnnxConfig,
+    ),
+    DetectorKind(
+        name="video",
+        title="FAIM and YOLOV in torch, which look at many frames: .pth of YOLOV, our "
+        ".safetensors",
+        config_class=VideoDetectorConfig,
     ),
     DetectorKind(
         name="faster-rcnn",
@@ -73,12 +80,28 @@ DETECTOR_KINDS = (
 )
 """All that run a network."""
 
-_TORCH_FAMILIES: tuple[Family, ...] = ("yolox", "faster-rcnn")
-# Keys that no other network has.
-_KEYS: dict[Family, tuple[str, ...]] = {
-    "yolox": ("head.cls_preds.", "head.stems."),
-    "faster-rcnn": ("rpn.", "roi_heads."),
+_ARCHITECTURES: dict[str, Family] = {
+    "yolox": "yolox",
+    "faim-": "video",
+    "yolov-": "video",
+    "faster-rcnn": "faster-rcnn",
 }
+# Keys that no other network has; the first of these that is there as a whole tells.
+_KEYS: tuple[tuple[Family, tuple[str, ...]], ...] = (
+    ("video", ("video.",)),
+    ("video", ("head.trans.",)),
+    ("video", ("head.cls_convs2.",)),
+    ("yolox", ("head.cls_preds.", "head.stems.")),
+    ("faster-rcnn", ("rpn.", "roi_heads.")),
+)
+VIDEO_KINDS = ("faim", "yolov")
+"""What the architectures of video object detectors begin with."""
+YOLOX_ARCHITECTURES = tuple(
+    f"{kind}-{size}"
+    for kind in (*VIDEO_KINDS, "yolox")
+    for size in ("nano", "tiny", "s", "m", "l", "x")
+)
+"""Networks that can be made by their names; weights are another matter."""
 _FILE_SUFFIXES = {".onnx", ".safetensors", ".pth", ".pt", ".tar", ".ckpt", *SUFFIXES.values()}
 
 
@@ -88,7 +111,8 @@ def detector_file(weights: str | os.PathLike[str]) -> Path:
     Raises:
         FileNotFoundError: There is no such file, or the named weights are not in the cache (the
             message says how they come there).
-        ValueError: Nothing is known under that name, or it is no detector.
+        ValueError: Nothing is known under that name, it is no detector, or it is a network that
+            nobody publishes weights of.
         OSError: The cache cannot be read.
     """
     path = Path(weights)
@@ -101,6 +125,11 @@ def detector_file(weights: str | os.PathLike[str]) -> Path:
     name = os.fspath(weights)
     entry = _entry(name)
     if entry is None and name not in (own := [each.name for each in cached_weights()]):
+        if name in YOLOX_ARCHITECTURES:
+            raise ValueError(
+                f"detector: expected weights for the network {name}, got none: --weights names a "
+                "file, or random"
+            )
         known = [*_detector_names(), *own]
         closest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
         raise ValueError(
@@ -143,7 +172,7 @@ def family_of_checkpoint(checkpoint: Checkpoint) -> Family:
     """
     if checkpoint.metadata is not None:
         return _family_of_architecture(checkpoint.metadata.architecture, checkpoint.path)
-    for family, prefixes in _KEYS.items():
+    for family, prefixes in _KEYS:
         if all(any(key.startswith(start) for key in checkpoint.tensors) for start in prefixes):
             return family
     return "yolox"
@@ -208,7 +237,7 @@ def _detector_names() -> list[str]:
 
 
 def _family_of_architecture(architecture: str, where: str | Path) -> Family:
-    for family in _TORCH_FAMILIES:
-        if architecture.startswith(family):
+    for start, family in _ARCHITECTURES.items():
+        if architecture.startswith(start):
             return family
     raise ValueError(f"{where}: expected a detector, got weights of {architecture}")

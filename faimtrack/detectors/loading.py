@@ -18,6 +18,7 @@ from faimtrack.detectors.families import (
 from faimtrack.detectors.faster_rcnn.config import FasterRcnnConfig, FasterRcnnOnnxConfig
 from faimtrack.detectors.files.formats import SUFFIXES
 from faimtrack.detectors.images import ImageDetector
+from faimtrack.detectors.video.detector_config import VideoDetectorConfig
 from faimtrack.detectors.yolox.config import YoloxConfig, YoloxOnnxConfig
 from faimtrack.weights import Checkpoint, WeightsMetadata, published_entry, read_checkpoint
 
@@ -51,7 +52,9 @@ def open_detector(
     path = detector_file(weights)
     checkpoint = None
     if path.suffix.lower() not in _NO_CHECKPOINTS:
-        checkpoint = _published(read_checkpoint(path))  # read once: it may be hundreds of MB
+        checkpoint = with_published_input(
+            read_checkpoint(path)
+        )  # read once: it may be hundreds of MB
     family = family_of(path) if checkpoint is None else family_of_checkpoint(checkpoint)
     expected = config_class_of_family(family)
     if config is not None and not isinstance(config, expected):
@@ -59,8 +62,8 @@ def open_detector(
     kind = kind_of_family(family)
     if keep_features and not (kind is not None and kind.keeps_features):
         raise ValueError(
-            f"{path}: keep_features: expected a network in torch, whose features can be kept, got "
-            f"a detector of kind {family}"
+            f"{path}: keep_features: expected a network in torch, of which each frame's features "
+            f"can be kept, got a detector of kind {family}"
         )
     # Imported here: torch takes seconds, and the base install has none.
     if family == "yolox-onnx":
@@ -75,6 +78,12 @@ def open_detector(
         )
     if checkpoint is None:
         raise ValueError(f"{path}: expected a network, got a file of detections")
+    if family == "video":
+        from faimtrack.detectors.video.detector import VideoDetector
+
+        return VideoDetector(
+            checkpoint, cast("VideoDetectorConfig | None", config), classes=classes
+        )
     if family == "yolox":
         from faimtrack.detectors.yolox.detector import YoloxDetector
 
@@ -94,7 +103,7 @@ def open_detector(
     )
 
 
-def _published(checkpoint: Checkpoint) -> Checkpoint:
+def with_published_input(checkpoint: Checkpoint) -> Checkpoint:
     """The checkpoint with the input that its publisher says it wants, if that is known."""
     entry = published_entry(checkpoint.path)
     if entry is None or entry.input_convention is None or entry.input_size is None:

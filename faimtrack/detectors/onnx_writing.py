@@ -26,33 +26,35 @@ _KNOWN_WARNINGS: tuple[tuple[str, type[Warning]], ...] = (
 
 def trace_to_onnx(
     module: nn.Module,
-    images: Tensor,
+    example: Tensor | tuple[Tensor, ...],
     path: Path,
     *,
+    inputs: Sequence[str] = ("images",),
     outputs: Sequence[str],
     dynamic_axes: Mapping[str, Mapping[int, str]],
 ) -> None:
-    """Write the graph from `images` to outputs.
+    """Write the graph from inputs, usually `images`, to outputs.
 
     By torch's exporter through TorchScript, deprecated as it is: under torch 2.6 the newer one
     fails on a YOLOX, under 2.15 it takes 30 times as long, and onnxruntime 1.17 cannot open what
     it writes.
 
     Args:
-        module: Takes `images`, gives the outputs; it is to evaluate without gradients.
-        images: What to trace it with.
+        module: Takes the inputs, gives the outputs; it is to evaluate without gradients.
+        example: What to trace it with: the input, or all of them.
         path: The file.
+        inputs: Their names.
         outputs: Their names.
         dynamic_axes: Names of the sizes that may change, by tensor and axis.
     """
     with _quiet_exporter():
         torch.onnx.export(
             module,
-            (images,),
+            (example,) if isinstance(example, Tensor) else example,
             str(path),
             dynamo=False,
             opset_version=OPSET,
-            input_names=["images"],
+            input_names=list(inputs),
             output_names=list(outputs),
             dynamic_axes={name: dict(axes) for name, axes in dynamic_axes.items()},
         )

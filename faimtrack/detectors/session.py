@@ -10,7 +10,12 @@ from faimtrack.structures import Detections, Frame, SourceInfo
 
 @runtime_checkable
 class Session(Protocol):
-    """One sequence in the hands of a detector."""
+    """One sequence in the hands of a detector.
+
+    One that answers only when it has seen all says so by a true attribute `is_offline`. It keeps
+    no pixels: its answers come with frames that have none, and the pipeline goes over the source
+    a second time for whoever looks at them.
+    """
 
     def push(self, frames: Sequence[Frame]) -> list[tuple[Frame, Detections]]:
         """Take the next frames, in order; give what is ready by now.

@@ -14,6 +14,7 @@ from faimtrack.pipeline.embeddings import refuse_other_embedder
 from faimtrack.pipeline.enriching import EmbeddingEnricher, Enricher
 from faimtrack.pipeline.inputs import detections_record, make_detector, require_images
 from faimtrack.pipeline.loader import NetworkLoader
+from faimtrack.pipeline.look_ahead import require_two_passes
 from faimtrack.pipeline.replay import recorded_embedding_name, require_masks
 from faimtrack.pipeline.run import PipelineSummary, Sink, run_pipeline
 from faimtrack.pipeline.sequence import (
@@ -48,6 +49,7 @@ def detect_sequence(
     refuse_existing(task)
     with open_source(task.source, split=task.recipe.settings.split) as source:
         require_images(task, source)
+        require_two_passes(task, source)
         record = detections_record(task, source)
         is_done, notes = look_back(task, record)
         if is_done:
@@ -119,12 +121,15 @@ def _run(
 ) -> PipelineSummary:
     """Detect and write; nothing gets its final name before all is whole."""
     sinks: list[Sink] = [DetectionSink(file)]
-    if report is not None:
-        sinks.append(Progress(lambda done: report(done, source.info.frame_count)))
+    tell = None if report is None else lambda done: report(done, source.info.frame_count)
+    if tell is not None:
+        sinks.append(Progress(tell))
     try:
         with file:
             refuse_existing(task)  # another run may have ended since this one began
-            summary = run_pipeline(source, detector, None, sinks, enrichers=enrichers)
+            summary = run_pipeline(
+                source, detector, None, sinks, enrichers=enrichers, report_ahead=tell
+            )
             if not summary.frames:
                 raise ValueError(f"{task.name}: expected frames, got none")
     except Exception as error:

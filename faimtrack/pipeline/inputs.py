@@ -12,6 +12,7 @@ from faimtrack.detectors.session import Detector
 from faimtrack.motfile import Numbering, mots_classes
 from faimtrack.pipeline.frames import are_frames_at_hand, frames_sha256
 from faimtrack.pipeline.loader import NetworkLoader
+from faimtrack.pipeline.look_ahead import knows_later_frames
 from faimtrack.pipeline.replay import (
     detections_path,
     has_embeddings,
@@ -128,6 +129,8 @@ def _record(task: Task, source: FrameSource, *, numbering: Numbering) -> Provena
     if task.weights is not None:
         weights["detector"] = weights_sha256(task.weights)
         inputs["frames"] = frames_sha256(task.source, source)
+        if knows_later_frames(task, source.info):
+            mode = "offline"
     else:
         del tree["detector"]
         path = detections_path(task, source)

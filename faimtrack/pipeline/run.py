@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import deque
@@ -13,6 +14,7 @@ from faimtrack.detectors.recorded import RecordedDetections
 from faimtrack.detectors.session import Detector, Session
 from faimtrack.pipeline.channels import Channel, Stopped
 from faimtrack.pipeline.enriching import Enricher
+from faimtrack.pipeline.look_ahead import FirstPass, SecondPass, is_offline_session, refusal
 from faimtrack.structures import Detections, Frame, SourceInfo, Tracks
 from faimtrack.trackers.base import Tracker
 
@@ -90,8 +92,12 @@ def run_pipeline(
     enrichers: Sequence[Enricher] = (),
     overlap: bool | None = None,
     queue_frames: int = 4,
+    report_ahead: Callable[[int], None] | None = None,
 ) -> PipelineSummary:
     """Track all frames of a source.
+
+    A detector whose session answers when it has seen all (`is_offline`) is given the source first
+    and alone; then its answers go through the other stages. See `look_ahead`.
 
     If a stage fails, what the frames before gave still goes through the later stages; then the
     error is raised as it was. An interrupt (Ctrl-C) ends all stages after the frame in hand; to a
@@ -109,34 +115,66 @@ def run_pipeline(
             None: if anything looks at pixels; text alone is faster in a plain loop.
         queue_frames: How many frames may wait between two stages; at most three times as many,
             one a stage and those that the detector holds are in memory at once.
+        report_ahead: Called after each frame of a first pass with how many it has seen.
 
     Raises:
-        ValueError: The detector gave an answer out of order or none at all.
+        ValueError: The detector gave an answer out of order or none at all, or the source cannot
+            be gone through twice and must be.
     """
     if queue_frames < 1:
         raise ValueError(f"queue_frames: expected 1 or more, got {queue_frames}")
     detector_looks = getattr(
         detector, "needs_images", not isinstance(detector, RecordedDetections)
     )
-    needs_images = (
-        detector_looks
-        or getattr(tracker, "needs_images", False)
+    others_look = (
+        getattr(tracker, "needs_images", False)
         or any(enricher.needs_images for enricher in enrichers)
         or any(sink.needs_images for sink in sinks)
     )
-    run = _Run(detector.open(source.info), tracker, sinks, enrichers, needs_images)
-    started, busy = time.perf_counter(), time.process_time()
-    try:
-        if needs_images if overlap is None else overlap:
-            _overlapped(run, source, queue_frames)
+
+    def go(run: _Run, frames: Source) -> None:
+        if run.needs_images if overlap is None else overlap:
+            _overlapped(run, frames, queue_frames)
         else:
-            _one_after_the_other(run, source)
+            _one_after_the_other(run, frames)
+
+    session = detector.open(source.info)
+    started, busy = time.perf_counter(), time.process_time()
+    frames: Source = source
+    earlier: list[_Run] = []
+    run: _Run | None = None
+    try:
+        if is_offline_session(session):
+            ahead = FirstPass(session, report_ahead)
+            earlier.append(_Run(ahead, None, [ahead], (), detector_looks))
+            _look_ahead(earlier[0], ahead, source, go)
+            detector_looks = False
+            session = frames = SecondPass(source, ahead.answers, with_images=others_look)
+        run = _Run(session, tracker, sinks, enrichers, detector_looks or others_look)
+        go(run, frames)
     except KeyboardInterrupt:
-        if not getattr(source, "is_live", False):
+        if run is None or not getattr(source, "is_live", False):
             raise
+    errors = [error for each in (*earlier, run) for error in each.errors]
+    if errors:
+        raise errors[0]
+    return run.summary(time.perf_counter() - started, time.process_time() - busy, earlier)
+
+
+def _look_ahead(
+    run: _Run, ahead: FirstPass, source: Source, go: Callable[[_Run, Source], None]
+) -> None:
+    """Take a whole source through the detector; what fails is noted in the run.
+
+    Raises:
+        ValueError: The source has no end.
+    """
+    if getattr(source, "is_live", False):
+        raise refusal(source.info.name)
+    go(run, source)
     if run.errors:
-        raise run.errors[0]
-    return run.summary(time.perf_counter() - started, time.process_time() - busy)
+        with contextlib.suppress(Exception):  # the first error is told
+            ahead.salvage()
 
 
 class _DistinctIds:
@@ -176,7 +214,7 @@ class _Run:
         self._update = _follow_nobody if tracker is None else tracker.update
         self._sinks = sinks
         self._enrichers = enrichers
-        self._needs_images = needs_images
+        self.needs_images = needs_images
         stages = (*_STAGES, *(enricher.stage for enricher in enrichers))
         self._seconds = dict.fromkeys(stages, 0.0)
         self._cpu_seconds = dict.fromkeys(stages, 0.0)
@@ -203,7 +241,7 @@ class _Run:
     def decode(self, source: Source) -> Iterator[Frame]:
         frames = iter(source)
         while (frame := self._timed("decode", next, frames, None)) is not None:
-            if self._needs_images:
+            if self.needs_images:
                 self._timed("decode", lambda frame: frame.image, frame)
             yield frame
 
@@ -250,7 +288,13 @@ class _Run:
             self._rows += len(tracks)
             self._ids.add(tracks.ids.tolist())
 
-    def summary(self, seconds: float, cpu_seconds: float) -> PipelineSummary:
+    def summary(
+        self, seconds: float, cpu_seconds: float, earlier: Sequence[_Run]
+    ) -> PipelineSummary:
+        for run in earlier:
+            for stage in _STAGES:
+                self._seconds[stage] += run._seconds[stage]
+                self._cpu_seconds[stage] += run._cpu_seconds[stage]
         return PipelineSummary(
             frames=self._frames,
             detections=self._detections,

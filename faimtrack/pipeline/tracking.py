@@ -21,6 +21,7 @@ from faimtrack.pipeline.inputs import (
     video_record,
 )
 from faimtrack.pipeline.loader import NetworkLoader
+from faimtrack.pipeline.look_ahead import require_two_passes
 from faimtrack.pipeline.motion import open_camera_motion, require_motion_file
 from faimtrack.pipeline.postprocessing import require_an_end, track_file
 from faimtrack.pipeline.replay import require_embeddings, require_masks
@@ -81,6 +82,7 @@ def track_sequence(
     with open_source(task.source, split=task.recipe.settings.split) as source:
         require_an_end(task, source)
         require_images(task, source)
+        require_two_passes(task, source)
         online = tracks_record(task, source)
         record = postprocessed_record(task, online)
         is_done, notes = look_back(task, record)
@@ -152,10 +154,16 @@ def _run(
                 # Another run may be keeping the same ones at this moment.
                 with contextlib.suppress(BlockingIOError):
                     sinks.append(DetectionSink(files.enter_context(file)))
-            if report is not None:
-                sinks.append(Progress(lambda done: report(done, info.frame_count)))
+            tell = None if report is None else lambda done: report(done, info.frame_count)
+            if tell is not None:
+                sinks.append(Progress(tell))
             summary = run_pipeline(
-                source, detector, stages.tracker, sinks, enrichers=stages.enrichers
+                source,
+                detector,
+                stages.tracker,
+                sinks,
+                enrichers=stages.enrichers,
+                report_ahead=tell,
             )
             if not summary.frames:
                 raise ValueError(f"{task.name}: expected frames, got none")

@@ -13,7 +13,7 @@ from faimtrack.appearance.config import EmbedderConfig
 from faimtrack.camera_motion.config import CameraMotionConfig
 from faimtrack.config import PresetConfig
 from faimtrack.detectors.config import DetectorConfig, Keep
-from faimtrack.detectors.families import config_class_of, config_class_of_family
+from faimtrack.detectors.families import Family, config_class_of, config_class_of_family
 from faimtrack.detectors.files.formats import SUFFIXES
 from faimtrack.motfile import Numbering, SplitName
 from faimtrack.postprocess.config import PostprocessConfig
@@ -257,7 +257,8 @@ def _detector_config(weights: str | None, network: Any) -> type[DetectorConfig]:
     """The configuration of the weights; without any, of the network that would be trained."""
     name = network.get("name") if isinstance(network, dict) else None
     if weights is None and isinstance(name, str):
-        return config_class_of_family("faster-rcnn" if name.startswith("faster") else "yolox")
+        families: dict[str, Family] = {"faster": "faster-rcnn", "faim": "video", "yolov": "video"}
+        return config_class_of_family(families.get(name.partition("-")[0], "yolox"))
     return config_class_of(weights)
 
 

@@ -31,6 +31,5 @@ def test_a_preset_can_be_typed_as_it_is_shown(faimtrack):
 def test_an_unknown_kind_is_one_line(faimtrack, complaint):
     done = faimtrack("detectors", "yolo")
     assert done.status == 1
-    assert "expected yolox, yolox-onnx, faster-rcnn, faster-rcnn-onnx, got 'yolo'" in complaint(
-        done.err
-    )
+    kinds = "yolox, yolox-onnx, video, faster-rcnn, faster-rcnn-onnx"
+    assert f"expected {kinds}, got 'yolo'" in complaint(done.err)

@@ -12,6 +12,7 @@ from faimtrack.detectors.families import (
 from faimtrack.detectors.faster_rcnn.config import FasterRcnnConfig
 from faimtrack.detectors.faster_rcnn.network import build_faster_rcnn
 from faimtrack.detectors.loading import open_detector
+from faimtrack.detectors.video.detector_config import VideoDetectorConfig
 from faimtrack.detectors.yolox.config import YoloxConfig, YoloxOnnxConfig
 from faimtrack.detectors.yolox.detector import YoloxDetector
 from faimtrack.detectors.yolox.network import Yolox
@@ -64,6 +65,33 @@ def test_our_weights_are_known_by_what_they_say(tmp_path):
         ValueError, match=r"own\.safetensors: expected a detector, got .*sam-vit-b"
     ):
         family_of(path)
+
+
+def test_video_object_detectors_are_known_by_their_keys_and_by_what_they_say(tmp_path):
+    path = tmp_path / "yolov_nano.pth"
+    base = Yolox("nano", 1).state_dict()
+    for key in ("head.trans.linear1.weight", "head.cls_convs2.0.0.conv.weight", "video.x.bias"):
+        torch.save({"model": base | {key: torch.zeros(1)}}, path)
+        assert family_of(path) == "video"
+        assert config_class_of(path) is VideoDetectorConfig
+        with pytest.raises(ValueError, match=r"yolov_nano\.pth: expected "):
+            open_detector(path)
+    own = tmp_path / "own.safetensors"
+    for architecture in ("faim-s", "yolov-x"):
+        write_weights(own, {"x": torch.zeros(1)}, WeightsMetadata(architecture=architecture))
+        assert family_of(own) == "video"
+    assert not can_regress(own)
+
+
+def test_a_network_without_weights_says_how_to_name_some():
+    for name in ("faim-s", "yolov-x"):
+        with pytest.raises(ValueError, match=f"weights for the network {name}, got none: --weig"):
+            family_of(name)
+
+
+def test_a_user_may_call_weights_what_a_network_is_called(yolox_file):
+    add_weights(yolox_file, "faim-s")
+    assert family_of("faim-s") == "yolox"
 
 
 def test_names_that_a_user_gave_are_found(yolox_file):

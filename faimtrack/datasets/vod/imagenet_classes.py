@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from faimtrack.detectors.imagenet_vid import IMAGENET_VID_CLASS_NAMES
+
 WORDNET_IDS = (
     "n02691156", "n02419796", "n02131653", "n02834778", "n01503061", "n02924116", "n02958343",
     "n02402425", "n02084071", "n02121808", "n02503517", "n02118333", "n02510455", "n02342885",
@@ -14,12 +16,7 @@ WORDNET_IDS = (
 )  # fmt: skip
 """What annotations call the classes; the order of FGFA, MMTracking and YOLOV."""
 
-CLASS_NAMES = (
-    "airplane", "antelope", "bear", "bicycle", "bird", "bus", "car", "cattle", "dog",
-    "domestic_cat", "elephant", "fox", "giant_panda", "hamster", "horse", "lion", "lizard",
-    "monkey", "motorcycle", "rabbit", "red_panda", "sheep", "snake", "squirrel", "tiger",
-    "train", "turtle", "watercraft", "whale", "zebra",
-)  # fmt: skip
+CLASS_NAMES = IMAGENET_VID_CLASS_NAMES
 """Their names; a class's number is its place."""
 
 _CLASS_ID_OF = {wordnet_id: number for number, wordnet_id in enumerate(WORDNET_IDS)}

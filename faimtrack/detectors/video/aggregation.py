@@ -12,8 +12,11 @@ from torch.nn import functional
 
 from faimtrack.detectors.video.config import VideoNetworkConfig
 
-_ROWS_AT_ONCE = 2048
-"""Tokens whose attention is in memory at once: with 4 heads and 12,800 tokens 400 MiB."""
+_NUMBERS_AT_ONCE = {"cpu": 1 << 20, "cuda": 1 << 27}
+"""Of an attention in memory at once, by device: a CPU's cache holds 4 MiB, a GPU wants all."""
+_FEWEST_ROWS = 16
+_MOST_TOKENS_KEPT = 8192
+"""Up to so many the mean over heads stays in memory (256 MiB) and is not computed twice."""
 
 
 class Tokens(NamedTuple):
@@ -108,13 +111,8 @@ class TemporalInstanceClassificationAggregation(Aggregation):
         wanted = refined[:, :queries]
         if not self.config.pooling:
             return self.linear2(torch.cat((wanted, wanted), dim=2))
-        pooled = torch.cat(
-            [
-                weights @ refined
-                for weights in attention.weights_of_alike(self.config.similarity, queries)
-            ],
-            dim=1,
-        )
+        alike = attention.weights_of_alike(self.config.similarity, queries)
+        pooled = torch.cat([weights @ refined for weights in alike], dim=1)
         features: Tensor = self.linear2(torch.cat((pooled, wanted), dim=2))
         return features
 
@@ -123,7 +121,7 @@ class TemporalInstanceClassificationAggregation(Aggregation):
 
         `(B, N, N)`; a row sums up to 1 over the real tokens. What Figure I ranks references by.
         """
-        return torch.cat([each.mean(dim=1) for each in self._attend(tokens).weights()], dim=1)
+        return torch.cat([each for _, each in self._attend(tokens).means()], dim=1)
 
     def _attend(self, tokens: Tokens) -> _Attention:
         config = self.config
@@ -135,11 +133,10 @@ class TemporalInstanceClassificationAggregation(Aggregation):
         if not config.partner_confidence:
             objectness = torch.ones_like(objectness)
         return _Attention(
-            queries=(functional.normalize(cls_query, dim=-1), functional.normalize(query, dim=-1)),
-            keys=(functional.normalize(cls_key, dim=-1), functional.normalize(key, dim=-1)),
-            weights_of_keys=(
-                config.scale * tokens.class_scores[:, None, None],
-                config.scale * objectness[:, None, None],
+            queries=(_unit(cls_query), _unit(query)),
+            keys=(  # a number for each of them costs less than one for each pair
+                _unit(cls_key) * (config.scale * tokens.class_scores[:, None, :, None]),
+                _unit(key) * (config.scale * objectness[:, None, :, None]),
             ),
             values=cls_value + value if config.value == "sum" else cls_value,
             is_real=tokens.is_real,
@@ -152,9 +149,10 @@ class TemporalInstanceClassificationAggregation(Aggregation):
 
 
 class _Attention:
-    """The attention of two sides among tokens; its rows are computed when they are needed.
+    """The attention of two sides among tokens, some rows at a time.
 
-    All of it at once would be gigabytes where a frame has hundreds of proposals.
+    All of it at once would be gigabytes where a frame has hundreds of proposals, and what does
+    not fit into a cache is many times slower.
     """
 
     def __init__(
@@ -162,50 +160,73 @@ class _Attention:
         *,
         queries: tuple[Tensor, Tensor],
         keys: tuple[Tensor, Tensor],
-        weights_of_keys: tuple[Tensor, Tensor],
         values: Tensor,
         is_real: Tensor,
     ) -> None:
         self.values = values
-        self._queries, self._keys, self._weights_of_keys = queries, keys, weights_of_keys
+        self._queries, self._keys = queries, keys
         self._is_real = is_real
-        self._only: Tensor | None = None
+        self._means: dict[int, Tensor] = {}
 
-    def weights(self, queries: int | None = None) -> Iterator[Tensor]:
-        """A `(B, H, rows, N)`, some rows at a time; of the first `queries` tokens."""
-        count = self.values.shape[2] if queries is None else queries
-        if self.values.shape[2] <= _ROWS_AT_ONCE:
-            if self._only is None:
-                self._only = self._rows(slice(None))
-            yield self._only[:, :, :count]
-            return
-        for first in range(0, count, _ROWS_AT_ONCE):
-            yield self._rows(slice(first, min(first + _ROWS_AT_ONCE, count)))
+    def weights(self) -> Iterator[Tensor]:
+        """A `(B, H, rows, N)`, some rows at a time."""
+        for rows in self._blocks(None):
+            weights = self._rows(rows)
+            if self.values.shape[2] <= _MOST_TOKENS_KEPT:
+                self._means[rows.start] = weights.mean(dim=1)
+            yield weights
+
+    def means(self, queries: int | None = None) -> Iterator[tuple[slice, Tensor]]:
+        """Some of the first rows and A's mean over heads `(B, rows, N)`."""
+        for rows in self._blocks(queries):
+            mean = self._means.get(rows.start)
+            if mean is None:
+                mean = self._rows(rows).mean(dim=1)
+            elif rows.stop is not None:
+                mean = mean[:, : rows.stop - rows.start]
+            yield rows, mean
 
     def weights_of_alike(self, similarity: float, queries: int | None) -> Iterator[Tensor]:
         """``w`` `(B, rows, N)`, some rows at a time: over the tokens that look like the query's.
 
         A token looks like itself, so that every row of a real token has a weight.
         """
-        units = functional.normalize(self.values, dim=-1)
-        first = 0
-        for each in self.weights(queries):
-            rows = slice(first, first + each.shape[2])
-            first = rows.stop
-            cosines = (units[:, :, rows] @ units.transpose(-2, -1)).mean(dim=1)
+        units = _unit(self.values).transpose(1, 2).flatten(2)  # (B, N, C): a sum over heads, too
+        heads = self.values.shape[1]
+        for rows, mean in self.means(queries):
+            cosines = (units[:, rows] @ units.transpose(-2, -1)) / heads
             is_alike = (cosines > similarity) & self._is_real[:, None]
-            raised = each.mean(dim=1).exp() * is_alike
-            yield raised / raised.sum(dim=2, keepdim=True).clamp(min=1e-12)
+            raised = mean.exp() * is_alike
+            yield raised / raised.sum(dim=2, keepdim=True).clamp(min=_least(raised))
+
+    def _blocks(self, queries: int | None) -> Iterator[slice]:
+        batch, heads, tokens, _ = self.values.shape
+        numbers = _NUMBERS_AT_ONCE.get(self.values.device.type, _NUMBERS_AT_ONCE["cuda"])
+        step = max(_FEWEST_ROWS, int(numbers // max(batch * heads * tokens, 1)))
+        if tokens <= step:
+            yield slice(0, queries)  # no number of tokens: a traced graph is to take any
+            return
+        count = tokens if queries is None else queries
+        for first in range(0, max(count, 1), step):  # no rows are a block, too
+            yield slice(first, min(first + step, count))
 
     def _rows(self, rows: slice) -> Tensor:
         halves = []
-        for queries, keys, weights in zip(
-            self._queries, self._keys, self._weights_of_keys, strict=True
-        ):
-            logits = (queries[:, :, rows] @ keys.transpose(-2, -1)) * weights
+        for queries, keys in zip(self._queries, self._keys, strict=True):
+            logits = queries[:, :, rows] @ keys.transpose(-2, -1)
             # Not minus infinity: of a clip without a single real token nothing would be a number.
             logits = logits.masked_fill(
                 ~self._is_real[:, None, None], torch.finfo(logits.dtype).min
             )
             halves.append(logits.softmax(dim=-1))
-        return (halves[0] + halves[1]) / 2
+        return (halves[0] + halves[1]).div_(2)
+
+
+def _unit(vectors: Tensor) -> Tensor:
+    """Vectors of length 1; none becomes of what is all 0."""
+    return functional.normalize(vectors, dim=-1, eps=_least(vectors))
+
+
+def _least(numbers: Tensor) -> float:
+    """What they may be divided by, in their precision: half makes 0 of 1e-12."""
+    return max(1e-12, float(torch.finfo(numbers.dtype).tiny))

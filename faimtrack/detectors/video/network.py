@@ -17,8 +17,9 @@ from faimtrack.detectors.video.aggregation import (
     Tokens,
 )
 from faimtrack.detectors.video.branch import VideoObjectBranch
-from faimtrack.detectors.video.config import VideoNetworkConfig
-from faimtrack.detectors.video.selection import Selection
+from faimtrack.detectors.video.config import ProposalConfig, VideoNetworkConfig
+from faimtrack.detectors.video.patches import EncodeMethod, features_at, read_anchors
+from faimtrack.detectors.video.selection import Selection, select_proposals
 from faimtrack.detectors.yolox.letterbox import STRIDES
 from faimtrack.detectors.yolox.network import Yolox, YoloxOutput, YoloxSize, check_images
 
@@ -156,10 +157,42 @@ class VideoYolox(nn.Module):
 
     def gather(self, output: VideoOutput, selections: Sequence[Selection]) -> list[Proposals]:
         """The features of chosen anchors of each frame."""
-        return [
-            Proposals(*chosen, *(_at(maps, frame, chosen.anchors) for maps in output[1:]))
-            for frame, chosen in enumerate(selections)
-        ]
+        anchors = [each.anchors for each in selections]
+        return _join(
+            selections,
+            read_anchors(output.classification, anchors),
+            read_anchors(output.partner, anchors),
+        )
+
+    def encode(
+        self, images: Tensor, config: ProposalConfig, *, method: EncodeMethod = "auto"
+    ) -> tuple[Tensor, list[Proposals]]:
+        """Proposals of each frame for itself: `extend` and `gather` with less work.
+
+        Args:
+            images: `(N, 3, H, W)`, as a call takes them.
+            config: Which predictions are proposals.
+            method: `dense` computes whole maps; `patches` only what the proposals' features
+                depend on; `auto` does for each level what is cheaper. All give the same within
+                rounding.
+
+        Returns:
+            The base detector's rows `(N, A, 5 + K)` as `YoloxOutput.rows` gives them, and the
+            proposals a frame.
+
+        Raises:
+            ValueError: The images have another shape.
+        """
+        output = self.detect(images)
+        rows = output.rows()
+        selections = select_proposals(rows, config)
+        anchors = [each.anchors for each in selections]
+        video = self.video
+        found = features_at(output.stems, video.branch, video.extraction, anchors, method)
+        partner = found.instance
+        if partner is None:
+            partner = read_anchors(output.regression, anchors)
+        return rows, _join(selections, found.classification, partner)
 
     def refine(
         self, clips: Sequence[Sequence[Proposals]], keys: int | None = None
@@ -202,7 +235,10 @@ def join(clips: Sequence[Sequence[Proposals]], dtype: torch.dtype = torch.float3
     )
 
 
-def _at(maps: Sequence[Tensor], frame: int, anchors: Tensor) -> Tensor:
-    """`(P, C)`: what maps `(N, C, h, w)` a level have at some anchors of a frame."""
-    rows = torch.cat([each[frame].flatten(1) for each in maps], dim=1)  # (C, A)
-    return rows[:, anchors].T
+def _join(
+    selections: Sequence[Selection], classification: Tensor, partner: Tensor
+) -> list[Proposals]:
+    """Selections with features of all of them, frame after frame."""
+    counts = [len(each.anchors) for each in selections]
+    features = zip(classification.split(counts), partner.split(counts), strict=True)
+    return [Proposals(*each, *its) for each, its in zip(selections, features, strict=True)]

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from faimtrack.detectors.images import name_classes
 from faimtrack.detectors.tensors import require_floats
+from faimtrack.detectors.yolox.config import YoloxReading
 from faimtrack.detectors.yolox.network import YOLOX_SIZES, Yolox, YoloxSize
 from faimtrack.weights.files import Checkpoint, WeightsMetadata
 
@@ -21,6 +22,7 @@ _HEAD = "head.stems.0.conv.weight"
 _CLASSES = "head.cls_preds.0.weight"
 # Other keys may lie beside a YOLOX's own (YOLOV's attention, a mask branch), not among them.
 _OWN = re.compile(r"backbone\.|head\.(stems|cls_convs|reg_convs|cls_preds|reg_preds|obj_preds)\.")
+_ARCHITECTURES = ("yolox", "faim-", "yolov-")
 _FAMILIES = (
     ("a Faster R-CNN", ("roi_heads.", "rpn.")),
     ("a Segment Anything network", ("image_encoder.", "mask_decoder.")),
@@ -65,6 +67,27 @@ class LoadedYolox:
         names = (self.classes or None) if class_names is None else class_names
         return name_classes(self.network.class_count, names, self.path)
 
+    def resolve_input(
+        self, config: YoloxReading
+    ) -> tuple[tuple[int, int], Literal["current", "legacy"]]:
+        """Height and width in pixels of the input, and its convention.
+
+        Args:
+            config: What it says goes before what the file says.
+
+        Raises:
+            ValueError: A side is no multiple of 32.
+        """
+        height = config.input_height or self.input_size[0]
+        width = config.input_width or self.input_size[1]
+        if height % 32 or width % 32:
+            raise ValueError(
+                f"input_height and input_width: expected multiples of 32, got {height} and {width}"
+            )
+        if config.input_convention == "auto":
+            return (height, width), self.input_convention or "current"
+        return (height, width), config.input_convention
+
 
 def load_yolox(
     checkpoint: Checkpoint, *, size: str | None = None, class_count: int | None = None
@@ -72,7 +95,7 @@ def load_yolox(
     """Make the network that a checkpoint is of.
 
     Checkpoints of YOLOX, ByteTrack, YOLOV and faimtrack are known, whatever their size; it is
-    found in the tensors' shapes.
+    found in the tensors' shapes. Of a video object detector it is the YOLOX in it.
 
     Args:
         checkpoint: What `read_checkpoint` gave, or tensors of `read_onnx_weights`.
@@ -96,7 +119,7 @@ def load_yolox(
         network = Yolox(found, count, folded=f"{_STEM}.conv.bias" in tensors)
     network.to_empty(device="cpu")
     network.eval()
-    left_aside = _load(network, tensors, path)
+    left_aside = load_tensors(network, tensors, path, f"a YOLOX of size {found.name}", _OWN)
     classes, convention, input_size = _settings(checkpoint.metadata, path, network)
     return LoadedYolox(
         network=network,
@@ -157,7 +180,7 @@ def _check_family(checkpoint: Checkpoint) -> None:
         ValueError: It is not.
     """
     path, tensors, metadata = checkpoint.path, checkpoint.tensors, checkpoint.metadata
-    if metadata is not None and not metadata.architecture.startswith("yolox"):
+    if metadata is not None and not metadata.architecture.startswith(_ARCHITECTURES):
         raise ValueError(f"{path}: expected a YOLOX, got weights of {metadata.architecture}")
     needed = (f"{_STEM}.conv.weight", _HEAD, _CLASSES)
     if all(key in tensors and tensors[key].ndim == 4 for key in needed):
@@ -175,15 +198,28 @@ def _check_told_size(checkpoint: Checkpoint, found: YoloxSize) -> None:
         ValueError: It does not.
     """
     told = "" if checkpoint.metadata is None else checkpoint.metadata.architecture
-    size = told.removeprefix("yolox-")
+    size = told.partition("-")[2]
     if size in YOLOX_SIZES and size != found.name:
         raise ValueError(
             f"{checkpoint.path}: expected tensors of {told}, got those of size {found.name}"
         )
 
 
-def _load(network: Yolox, tensors: Mapping[str, Tensor], path: Path) -> tuple[str, ...]:
-    """Give `network` its tensors.
+def load_tensors(
+    network: nn.Module,
+    tensors: Mapping[str, Tensor],
+    path: Path,
+    name: str,
+    own_keys: re.Pattern[str],
+) -> tuple[str, ...]:
+    """Give a network all of its tensors.
+
+    Args:
+        network: They are copied into it.
+        tensors: Of a file, by the network's keys.
+        path: The file, for messages.
+        name: What the network is, for messages.
+        own_keys: What no other keys than the network's begin with.
 
     Returns:
         Keys that are none of its own.
@@ -192,13 +228,12 @@ def _load(network: Yolox, tensors: Mapping[str, Tensor], path: Path) -> tuple[st
         ValueError: Tensors are missing, too many, of other shapes, or no floats.
     """
     own = network.state_dict()
-    name = f"a YOLOX of size {network.size.name}"
     # Counters of training steps, which some conversions drop, play no part in evaluation.
     missing = [key for key in own if key not in tensors and "num_batches_tracked" not in key]
     if missing:
         raise ValueError(f"{path}: expected the tensors of {name}, got none for {_few(missing)}")
     extra = [key for key in tensors if key not in own]
-    unknown = [key for key in extra if _OWN.match(key)]
+    unknown = [key for key in extra if own_keys.match(key)]
     if unknown:
         raise ValueError(f"{path}: expected the tensors of {name}, got besides {_few(unknown)}")
     for key, tensor in own.items():

@@ -94,20 +94,7 @@ class YoloxDetector:
         loaded = load_yolox(weights) if isinstance(weights, Checkpoint) else weights
         self.class_names = loaded.name_classes(class_names or config.class_names)
         self._kept_classes = class_numbers(classes, self.class_names)
-        self.input_size = (
-            config.input_height or loaded.input_size[0],
-            config.input_width or loaded.input_size[1],
-        )
-        if self.input_size[0] % 32 or self.input_size[1] % 32:
-            raise ValueError(
-                "input_height and input_width: expected multiples of 32, got "
-                f"{self.input_size[0]} and {self.input_size[1]}"
-            )
-        self.input_convention = (
-            loaded.input_convention or "current"
-            if config.input_convention == "auto"
-            else config.input_convention
-        )
+        self.input_size, self.input_convention = loaded.resolve_input(config)
         self.keep_features = keep_features
         self.kept = KeptBranch(checkpoint, loaded.network, config, mask_branch)
         self.network = prepare(fold_batch_norm(loaded.network), config)

@@ -52,9 +52,39 @@ def read_rows(
     boxes = _corners(rows[chosen, :4].astype(np.float64), chosen, grid) / ratio
     kept_scores = scores[is_kept].astype(np.float64)
     class_ids = best[is_kept].astype(np.int64)
-    _require_finite(boxes, kept_scores)
-    kept = suppress_overlaps(boxes, kept_scores, class_ids, config.nms_threshold)
-    return _inside(boxes[kept], kept_scores[kept], class_ids[kept], size, class_names)
+    return suppress_and_cut(
+        boxes, kept_scores, class_ids, config.nms_threshold, size=size, class_names=class_names
+    )
+
+
+def suppress_and_cut(
+    boxes: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    class_ids: NDArray[np.int64],
+    nms_threshold: float,
+    *,
+    size: tuple[int, int],
+    class_names: tuple[str, ...],
+) -> Detections:
+    """What is left of boxes of one image when the weaker ones of each heap are gone.
+
+    Args:
+        boxes: `(N, 4)` corners ``x1 y1 x2 y2`` in pixels of the image.
+        scores: `(N,)`.
+        class_ids: `(N,)`; boxes of two classes never suppress each other.
+        nms_threshold: Of two that overlap more, the weaker goes.
+        size: Height and width of the image; boxes are cut to it, those beside it left out.
+        class_names: All classes of the network.
+
+    Returns:
+        The highest score first.
+
+    Raises:
+        ValueError: A box or score is not finite.
+    """
+    _require_finite(boxes, scores)
+    kept = suppress_overlaps(boxes, scores, class_ids, nms_threshold)
+    return _inside(boxes[kept], scores[kept], class_ids[kept], size, class_names)
 
 
 def read_suppressed_rows(

@@ -1,0 +1,364 @@
+"""FAIM or YOLOV as two ONNX files, compared with torch: what sees frames, and what joins them."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from faimtrack.atomic import atomic_file
+from faimtrack.detectors.onnx_writing import finish_model, trace_to_onnx
+from faimtrack.detectors.pictures import random_picture, smooth_picture
+from faimtrack.detectors.video.aggregation import Tokens
+from faimtrack.detectors.video.checkpoint import SETTING, LoadedVideoYolox
+from faimtrack.detectors.video.config import ProposalConfig
+from faimtrack.detectors.video.network import VideoYolox, join
+from faimtrack.detectors.video.patches import read_anchors
+from faimtrack.detectors.yolox.config import YoloxExportConfig
+from faimtrack.detectors.yolox.export_check import (
+    SCORE_TOLERANCE,
+    ExportDifference,
+    compare_export,
+)
+from faimtrack.detectors.yolox.folding import fold_batch_norm
+from faimtrack.detectors.yolox.letterbox import fill_input
+from faimtrack.detectors.yolox.onnx_metadata import YoloxOnnxMetadata
+from faimtrack.onnx import OnnxModel
+from faimtrack.weights.files import WeightsMetadata, write_weights
+
+FRAME_OUTPUTS = ("rows", "candidates", "classification", "partner")
+"""What the model of frames gives."""
+
+AGGREGATION_INPUTS = Tokens._fields
+"""What the model of aggregation takes."""
+
+_FEATURE_TOLERANCE = 1e-4  # of the largest feature
+_STRAY_TOKENS = 0.02  # a cosine at the threshold may fall to either side in 32 bits
+_TRACED_TOKENS = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoExportDifference:
+    """The largest differences between the files and torch on two pictures.
+
+    Attributes:
+        base: Of the base detector's rows.
+        feature: Of the candidates' features, as a part of the largest feature.
+        score: Of refined class probabilities, but for the strays.
+        strays: The share of proposals whose probabilities differ by more than 1e-4.
+    """
+
+    base: ExportDifference
+    feature: float
+    score: float
+    strays: float
+
+    @property
+    def is_small(self) -> bool:
+        """Whether rows agree, features to 1e-4, and probabilities to 1e-4 but for 2% at most."""
+        return (
+            self.base.is_small
+            and self.feature <= _FEATURE_TOLERANCE
+            and self.strays <= _STRAY_TOKENS
+        )
+
+    def __str__(self) -> str:
+        return (
+            f"{self.base}, features by {self.feature:.1e} of the largest and refined scores by "
+            f"{self.score:.1e} ({self.strays:.1%} of proposals by more)"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoExport:
+    """What was written.
+
+    Attributes:
+        frames: The file that sees frames.
+        aggregation: The file that joins them; None of weights, which are one file.
+        metadata: What the files say of themselves.
+        difference: By how much they differ from torch; None of weights, which are the same.
+    """
+
+    frames: Path
+    aggregation: Path | None
+    metadata: YoloxOnnxMetadata
+    difference: VideoExportDifference | None
+
+
+def aggregation_path(path: str | os.PathLike[str]) -> Path:
+    """Where the second file lies: `faim.onnx` has `faim-aggregation.onnx` beside it."""
+    path = Path(path)
+    return path.with_name(f"{path.stem}-aggregation{path.suffix}")
+
+
+def export_onnx(
+    loaded: LoadedVideoYolox,
+    path: str | os.PathLike[str],
+    config: YoloxExportConfig | None = None,
+    *,
+    proposals: ProposalConfig | None = None,
+    class_names: Sequence[str] | None = None,
+    origin: Mapping[str, str] | None = None,
+) -> VideoExport:
+    """Write a video object detector as two ONNX files, and keep them if they agree with torch.
+
+    The first takes `images` `(batch, 3, height, width)` float32 and gives, of each frame for
+    itself, `rows` `(batch, anchors, 5 + classes)` as `YoloxOutput.rows`, `candidates`
+    `(batch, k)` int64, the anchors of highest objectness, the highest first, and the
+    `classification` `(batch, k, C)` and `partner` `(batch, k, C')` features of these. Which of
+    them are proposals (NMS within a class, and the first n) is left to the reader.
+
+    The second takes proposals of all frames of a clip: `classification` `(clips, tokens, C)`,
+    `partner` `(clips, tokens, C')`, `class_scores` and `objectness` `(clips, tokens)` of the base
+    detector, and `is_real` `(clips, tokens)` bool, false where a clip is filled up; any number of
+    them. It gives `scores` `(clips, tokens, classes)`, refined probabilities; those of a
+    detection are to be multiplied by the objectness.
+
+    Args:
+        loaded: The network.
+        path: The first file; `aggregation_path` says where the second one comes. They replace
+            files that are there.
+        config: Input size and convention; None takes the network's.
+        proposals: How many candidates a frame has, and which proposals the files are compared
+            with torch on; None takes the defaults. It is written into the files.
+        class_names: Names of its classes; None takes those that the network has.
+        origin: `recipe`, `data` and `licence` of the weights, as far as they are known.
+
+    Raises:
+        ValueError: There are more or fewer names than classes, `config` asks for suppression or
+            a size that may change, the input size is no multiple of 32, or the models do not
+            agree with torch; both paths are then as they were.
+        OSError: A file cannot be written.
+        ModuleNotFoundError: `onnx` is not installed.
+    """
+    config, proposals = config or YoloxExportConfig(), proposals or ProposalConfig()
+    metadata = _describe(loaded, config, loaded.name_classes(class_names), origin or {})
+    second = aggregation_path(path)
+    network = copy.deepcopy(loaded.network).to("cpu", torch.float32).eval().requires_grad_(False)
+    with atomic_file(path) as frames, atomic_file(second) as aggregation:
+        _trace_frames(network, frames, metadata, proposals)
+        _trace_aggregation(network, aggregation, metadata)
+        base = compare_export(frames, loaded.base.network, metadata)
+        difference = _compare(frames, aggregation, network, metadata, proposals, base)
+        if not difference.is_small:
+            raise ValueError(
+                f"{path}: expected models that agree with torch, got {difference}: not written"
+            )
+    return VideoExport(
+        frames=Path(path), aggregation=second, metadata=metadata, difference=difference
+    )
+
+
+def export_weights(
+    loaded: LoadedVideoYolox,
+    path: str | os.PathLike[str],
+    config: YoloxExportConfig | None = None,
+    *,
+    class_names: Sequence[str] | None = None,
+    origin: Mapping[str, str] | None = None,
+) -> VideoExport:
+    """Write a video object detector as weights of ours, which `VideoDetector` runs as they are.
+
+    Args:
+        loaded: The network; its batch norms stay as they are, merged or not.
+        path: The file; it replaces one that is there.
+        config: Input size and convention; None takes those that the network has.
+        class_names: As in `export_onnx`.
+        origin: As in `export_onnx`.
+
+    Raises:
+        ValueError: There are more or fewer names than classes, or the input size is no multiple
+            of 32.
+        OSError: The file cannot be written.
+    """
+    names = loaded.name_classes(class_names)
+    told = _describe(loaded, config or YoloxExportConfig(), names, origin or {})
+    settings = {
+        "input_size": list(told.input_size),
+        "input_convention": told.input_convention,
+        SETTING: asdict(loaded.network.config),
+    }
+    metadata = WeightsMetadata(
+        architecture=told.architecture, classes=names, settings=settings, **(origin or {})
+    )
+    write_weights(path, loaded.network.state_dict(), metadata)
+    return VideoExport(frames=Path(path), aggregation=None, metadata=told, difference=None)
+
+
+def _describe(
+    loaded: LoadedVideoYolox,
+    config: YoloxExportConfig,
+    class_names: tuple[str, ...],
+    origin: Mapping[str, str],
+) -> YoloxOnnxMetadata:
+    if config.nms or config.dynamic_size:
+        raise ValueError(
+            "nms and dynamic_size: expected neither for a video object detector, whose proposals "
+            "are chosen by its reader from maps of one size"
+        )
+    size = (
+        config.input_height or loaded.base.input_size[0],
+        config.input_width or loaded.base.input_size[1],
+    )
+    if size[0] % 32 or size[1] % 32:
+        raise ValueError(
+            f"input_height and input_width: expected multiples of 32, got {size[0]} and {size[1]}"
+        )
+    convention = config.input_convention
+    if convention == "auto":
+        convention = loaded.base.input_convention or "current"
+    told: dict[str, Any] = dict(origin)
+    return YoloxOnnxMetadata(
+        architecture=loaded.architecture,
+        class_names=class_names,
+        input_convention=convention,
+        input_size=size,
+        **told,
+    )
+
+
+class _Frames(nn.Module):
+    """Images in, rows and the candidates with their features out."""
+
+    def __init__(self, network: VideoYolox, candidates: int) -> None:
+        super().__init__()
+        self.network = network
+        self.candidates = candidates
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        base = self.network.head(self.network.backbone(images))  # the shape's check is no graph
+        output = self.network.extend(base)
+        rows = base.rows()
+        candidates = rows[..., 4].topk(self.candidates).indices
+        features = [
+            torch.cat([each.flatten(2) for each in maps], dim=2).transpose(1, 2)
+            for maps in (output.classification, output.partner)
+        ]
+        chosen = [
+            each.gather(1, candidates[..., None].expand(-1, -1, each.shape[2]))
+            for each in features
+        ]
+        return rows, candidates, chosen[0], chosen[1]
+
+
+class _Aggregation(nn.Module):
+    """Tokens in, refined probabilities out."""
+
+    def __init__(self, network: VideoYolox) -> None:
+        super().__init__()
+        self.video = network.video
+
+    def forward(self, *tokens: Tensor) -> Tensor:
+        logits: Tensor = self.video.classifier(self.video.aggregation(Tokens(*tokens)))
+        return logits[..., :-1].sigmoid()
+
+
+def _trace_frames(
+    network: VideoYolox, path: Path, metadata: YoloxOnnxMetadata, config: ProposalConfig
+) -> None:
+    import onnx
+
+    height, width = metadata.input_size
+    anchors = sum((height // stride) * (width // stride) for stride in (8, 16, 32))
+    trace_to_onnx(
+        _Frames(fold_batch_norm(network), min(config.candidates, anchors)).eval(),
+        torch.zeros(1, 3, height, width),
+        path,
+        outputs=FRAME_OUTPUTS,
+        dynamic_axes={name: {0: "batch"} for name in ("images", *FRAME_OUTPUTS)},
+    )
+    properties = _properties(network, metadata, "frames") | {"proposals": _as_json(config)}
+    finish_model(onnx.load(path), path, properties)
+
+
+def _trace_aggregation(network: VideoYolox, path: Path, metadata: YoloxOnnxMetadata) -> None:
+    import onnx
+
+    aggregation = network.video.aggregation
+    first, second = (layer.in_features for layer in _projections(aggregation))
+    shape = (1, _TRACED_TOKENS)
+    tokens = Tokens(
+        torch.rand(*shape, first),
+        torch.rand(*shape, second),
+        torch.rand(shape),
+        torch.rand(shape),
+        torch.ones(shape, dtype=torch.bool),
+    )
+    trace_to_onnx(
+        _Aggregation(network).eval(),  # what exports it leaves its parts in its own mode
+        tuple(tokens),
+        path,
+        inputs=AGGREGATION_INPUTS,
+        outputs=["scores"],
+        dynamic_axes={name: {0: "clips", 1: "tokens"} for name in (*AGGREGATION_INPUTS, "scores")},
+    )
+    finish_model(onnx.load(path), path, _properties(network, metadata, "aggregation"))
+
+
+def _projections(aggregation: nn.Module) -> list[nn.Linear]:
+    names = ("project_classification", "project_partner")
+    found = [getattr(aggregation, name, None) for name in names]
+    if not all(isinstance(each, nn.Linear) for each in found):
+        raise ValueError(f"aggregation: expected TICAM, got {type(aggregation).__name__}")
+    return [each for each in found if isinstance(each, nn.Linear)]
+
+
+def _properties(network: VideoYolox, metadata: YoloxOnnxMetadata, part: str) -> dict[str, str]:
+    return metadata.properties() | {"part": part, SETTING: _as_json(network.config)}
+
+
+def _as_json(config: Any) -> str:
+    return json.dumps({name: asdict(config)[name] for name in sorted(asdict(config))})
+
+
+def _compare(
+    frames: Path,
+    aggregation: Path,
+    network: VideoYolox,
+    metadata: YoloxOnnxMetadata,
+    config: ProposalConfig,
+    base: ExportDifference,
+) -> VideoExportDifference:
+    """Run both files and the network on two pictures."""
+    height, width = metadata.input_size
+    images = np.empty((2, 3, height, width), np.float32)
+    for picture, out in zip((random_picture, smooth_picture), images, strict=True):
+        fill_input(picture(height, width), metadata.input_convention, out)
+    model = OnnxModel(frames, providers=["CPUExecutionProvider"])
+    rows, candidates, *features = model.run(images)
+    with torch.inference_mode():
+        output = network(torch.from_numpy(images))
+        anchors = list(torch.from_numpy(candidates))
+        feature = 0.0
+        for maps, found in zip((output.classification, output.partner), features, strict=True):
+            expected = read_anchors(maps, anchors).numpy()
+            scale = np.abs(expected).max(initial=1e-12)
+            feature = max(
+                feature, float(np.abs(found.reshape(expected.shape) - expected).max() / scale)
+            )
+        best = output.base.rows()[..., 4].topk(candidates.shape[1]).values.numpy()
+        gap = np.abs(np.take_along_axis(rows[..., 4], candidates, axis=1) - best).max()
+        _, clip = network.encode(torch.from_numpy(images), config)
+        tokens = join([clip, clip[:1]])  # of different lengths
+        logits = network.refine([clip, clip[:1]])
+    base = replace(base, is_small=base.is_small and bool(gap <= SCORE_TOLERANCE))
+    joined = OnnxModel(aggregation, providers=["CPUExecutionProvider"])
+    (scores,) = joined.run(*(each.numpy() for each in tokens))
+    expected = torch.cat([each.sigmoid() for each in logits]).numpy()
+    differences = np.abs(scores[tokens.is_real.numpy()] - expected).max(axis=1, initial=0)
+    is_same = differences <= SCORE_TOLERANCE  # false of what is no number
+    return VideoExportDifference(
+        base=base,
+        feature=feature,
+        score=float(differences[is_same].max(initial=0)),
+        strays=1 - float(is_same.mean()) if len(is_same) else 0.0,
+    )
