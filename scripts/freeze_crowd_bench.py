@@ -21,10 +21,10 @@ from faimtrack.datasets.crowd import (
     text_digests,
 )
 
-# split, first seed, sequences of each habitat: objects-v1
-_OBJECTS_V1 = (("train", 31000, 12), ("test", 41000, 6))
-_CANDIDATES = 300  # Seeds to choose from, so that all kinds are seen about as often.
-_ROWS_A_SEQUENCE = 40  # Of each of a habitat's two kinds, on average.
+# split, first seed, seeds to choose from (so that all kinds are seen about as often), sequences of
+# each habitat, frames of each, which is also the wanted mean of boxes of each of its two kinds:
+# objects-v1
+_OBJECTS_V1 = (("train", 31000, 700, 42, 24), ("test", 41000, 300, 6, 40))
 
 # split, density, camera, width, height, frames, seed
 _V1 = (
@@ -71,29 +71,29 @@ def object_configs() -> list[tuple[str, CrowdConfig]]:
     Which seeds are taken depends on how often they show which kind, on nothing else.
     """
     made = []
-    for split, first, quota in _OBJECTS_V1:
+    for split, first, candidates, quota, frames in _OBJECTS_V1:
         pools: dict[str, list[tuple[int, np.ndarray]]] = {}
-        for seed in range(first, first + _CANDIDATES):
-            classes = simulate_crowd(_object_config("candidate", seed)).annotations.class_ids
+        for seed in range(first, first + candidates):
+            classes = simulate_crowd(_object_config("candidate", seed, frames)).annotations.class_ids
             counts = np.bincount(classes, minlength=len(OBJECT_KINDS))
             if counts.any():
                 habitat = OBJECT_KINDS[int(counts.argmax())].habitat
                 pools.setdefault(habitat, []).append((seed, counts))
         for habitat, pool in sorted(pools.items()):
             pair = [row for row, kind in enumerate(OBJECT_KINDS) if kind.habitat == habitat]
-            chosen = sorted(_balanced(pool, pair, quota))
+            chosen = sorted(_balanced(pool, pair, quota, frames))
             for number, seed in enumerate(chosen, start=1):
                 name = f"objects-v1-{split}-{habitat}-{number:02d}"
-                made.append((split, _object_config(name, seed)))
+                made.append((split, _object_config(name, seed, frames)))
     return made
 
 
-def _object_config(name: str, seed: int) -> CrowdConfig:
+def _object_config(name: str, seed: int, frames: int) -> CrowdConfig:
     """Every third seed has a moving camera."""
     return CrowdConfig(
         name=name,
         seed=seed,
-        frames=40,
+        frames=frames,
         width=320,
         height=256,
         camera="static" if seed % 3 else "moving",
@@ -101,11 +101,13 @@ def _object_config(name: str, seed: int) -> CrowdConfig:
     )
 
 
-def _balanced(pool: list[tuple[int, np.ndarray]], pair: list[int], quota: int) -> list[int]:
+def _balanced(
+    pool: list[tuple[int, np.ndarray]], pair: list[int], quota: int, mean_rows: int
+) -> list[int]:
     """Seeds of a habitat, taken one by one: whichever keeps both kinds nearest to their due."""
     left, chosen, total = list(pool), [], np.zeros(len(OBJECT_KINDS), dtype=np.int64)
     for number in range(1, quota + 1):
-        due = number * _ROWS_A_SEQUENCE
+        due = number * mean_rows
         # A third of the cameras move, whatever the counts say.
         camera = [each for each in left if (each[0] % 3 == 0) == (number % 3 == 0)]
         best = min(camera, key=lambda each: np.abs((total + each[1])[pair] - due).max())

@@ -1,4 +1,4 @@
-"""`faimtrack train`: detectors and re-identification networks learn from sequences."""
+"""`faimtrack train`: detectors and re-identification networks learn from videos."""
 
 from __future__ import annotations
 
@@ -27,7 +27,12 @@ def train(
     recipe: Annotated[
         str, typer.Argument(metavar="RECIPE", help="A YAML file, or the name of a recipe.")
     ],
-    data: Annotated[Path, typer.Option(help="Folder of MOTChallenge sequences, or a crowd.")],
+    data: Annotated[
+        Path,
+        typer.Option(
+            help="Folder of MOTChallenge sequences, a crowd, or the videos that the recipe names."
+        ),
+    ],
     crowd_human: Annotated[
         Path | None,
         typer.Option(help="CrowdHuman's folder, for recipes with data.crowd_human."),
@@ -35,6 +40,10 @@ def train(
     masks_root: Annotated[
         Path | None,
         typer.Option(help="Where masks are, if not in the sequences' folders."),
+    ] = None,
+    validation_data: Annotated[
+        Path | None,
+        typer.Option(help="What validation looks at, if not DATA: other crowds, say."),
     ] = None,
     output: Annotated[Path, typer.Option(help="Folder of the run.")] = DEFAULT_OUTPUT,
     overrides: Annotated[
@@ -89,7 +98,12 @@ def train(
 
     run = TrainingRun(
         recipe=resolve_training_recipe(recipe, overrides=overrides or ()),
-        places=DataPlaces(data=data, crowd_human=crowd_human, masks_root=masks_root),
+        places=DataPlaces(
+            data=data,
+            crowd_human=crowd_human,
+            masks_root=masks_root,
+            validation_data=validation_data,
+        ),
         output=output,
         machines=Machines(devices=devices, nodes=nodes, workers=workers),
         existing=existing,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -54,12 +54,12 @@ class TrainingBatch:
         masks = tuple(
             mask.pin_memory() if device is None else mask.to(device) for mask in self.masks
         )
-        return TrainingBatch(
-            tuple(map(do, self.images)),
-            tuple(map(do, self.boxes)),
-            tuple(map(do, self.class_ids)),
-            masks,
-            self.names,
+        return replace(
+            self,
+            images=tuple(map(do, self.images)),
+            boxes=tuple(map(do, self.boxes)),
+            class_ids=tuple(map(do, self.class_ids)),
+            masks=masks,
         )
 
 

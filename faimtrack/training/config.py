@@ -19,10 +19,12 @@ class ScheduleConfig(PresetConfig):
 
     The optimizer's step is the only clock: an epoch is as many steps as show each image once.
 
-    A network that re-identifies is shown a group of crops for each that is counted here.
+    A network that re-identifies is shown a group of crops for each that is counted here, and a
+    video object detector a clip; the rate counts the frames of a clip.
 
     Presets: `yolox` is YOLOX's own; `mmdetection` that of MMTracking's detectors for Tracktor,
-    `reid` that of its re-identification network.
+    `reid` that of its re-identification network; `yolov` is YOLOV's for size s, with which FAIM
+    was trained too.
     """
 
     _presets: ClassVar[dict[str, dict[str, Any]]] = {
@@ -41,6 +43,10 @@ class ScheduleConfig(PresetConfig):
             "warm_up": "linear", "warm_up_start": 0.001, "plain_epochs": 0.0,
             "decay_epochs": (5.0,), "nesterov": False, "weight_decay": 1e-4,
             "decay_norms_and_biases": True, "averaging": 0.0,
+        },
+        "yolov": {
+            "epochs": 7.0, "batch_size": 1, "learning_rate_per_image": 0.002 / 64,
+            "lowest_rate": 0.3, "plain_epochs": 2.0,
         },
     }  # fmt: skip
 
@@ -141,7 +147,7 @@ class ScheduleConfig(PresetConfig):
 class NetworkConfig(PresetConfig):
     """Which network is trained, and from which weights.
 
-    A name is `yolox-` and a size, or `faster-rcnn-` and a backbone.
+    A name is `yolox-`, `faim-` or `yolov-` and a size, or `faster-rcnn-` and a backbone.
     """
 
     name: str = parameter("yolox-x", "Such as yolox-nano or faster-rcnn-resnet50-fpn.")
@@ -184,10 +190,9 @@ class DataConfig(HalfSplitConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ValidationTimes(PresetConfig):
-    """When and on what a network is scored while it learns."""
+class ValidationClock(PresetConfig):
+    """When a network is scored while it learns."""
 
-    split: SplitName = parameter("val-half", "Which part of each sequence.")
     every_epochs: float = parameter(
         1.0, "From one validation to the next; 0: none on the way.", unit="epochs", low=0.0
     )
@@ -201,6 +206,13 @@ class ValidationTimes(PresetConfig):
         """Whether there is any validation."""
         every = self.every_epochs if self.every_steps is None else self.every_steps
         return self.at_end or every > 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationTimes(ValidationClock):
+    """When and on what a network is scored while it learns."""
+
+    split: SplitName = parameter("val-half", "Which part of each sequence.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
 from faimtrack.detectors.coco import COCO_CLASS_NAMES
+from faimtrack.detectors.video.checkpoint import published_keys
+from faimtrack.detectors.video.network import VideoYolox
+from faimtrack.detectors.yolox.checkpoint import guess_input_convention
 from faimtrack.weights.files import Checkpoint
 
 _COCO_OUTPUTS = 90  # torchvision's, of which ten mean nothing; person is the first
 _BACKGROUND = "(background)"
+_CLASSIFIER = "video.classifier."  # its last output nobody uses
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,15 +57,19 @@ def take_weights(
     starts with what COCO's weights know of people.
 
     Args:
-        network: A `Yolox`, `FasterRcnn` or `ReidNetwork`.
-        checkpoint: Whose tensors; those of a bare ResNet are taken for the backbone.
+        network: A `Yolox`, `VideoYolox`, `FasterRcnn` or `ReidNetwork`.
+        checkpoint: Whose tensors; those of a bare ResNet are taken for the backbone, and those
+            of YOLOV, as it was published, for a `VideoYolox`.
         class_names: What the network's classes are.
 
     Raises:
-        ValueError: Hardly anything fits: it is another network's.
+        ValueError: Hardly anything fits: it is another network's; or a video object detector
+            would not get its whole base detector, because that has another size or other classes.
     """
     own = network.state_dict()
     tensors = _with_backbone_prefix(checkpoint.tensors, own)
+    if isinstance(network, VideoYolox):
+        tensors = published_keys(tensors)
     taken: dict[str, Tensor] = {}
     class_rows = []
     for key, wanted in own.items():
@@ -85,6 +94,8 @@ def take_weights(
             f"{checkpoint.path}: expected weights that the network can start from, got some that "
             f"fit {len(weights) - len(missing)} of its {len(weights)} tensors{hint}"
         )
+    if isinstance(network, VideoYolox):
+        _require_base(checkpoint, tensors, missing, class_names)
     network.load_state_dict({**own, **taken})
     unused = tuple(key for key in tensors if key not in own)
     return TakenWeights(
@@ -92,8 +103,46 @@ def take_weights(
     )
 
 
+def input_convention_of(checkpoint: Checkpoint | None) -> Literal["current", "legacy"]:
+    """How initial weights want pixels: as their file says, else as they give away."""
+    if checkpoint is None:
+        return "current"
+    said = {} if checkpoint.metadata is None else checkpoint.metadata.settings
+    guessed = guess_input_convention(checkpoint.tensors)
+    convention: Any = said.get("input_convention") or guessed or "current"
+    return cast("Literal['current', 'legacy']", convention)
+
+
+def _require_base(
+    checkpoint: Checkpoint,
+    tensors: Mapping[str, Tensor],
+    missing: Sequence[str],
+    class_names: Sequence[str],
+) -> None:
+    """See that a video object detector gets all of its base detector, most of which is frozen.
+
+    Raises:
+        ValueError: It does not.
+    """
+    random = [key for key in missing if not key.startswith("video.")]
+    if not random:
+        return
+    said = checkpoint.metadata.classes if checkpoint.metadata is not None else ()
+    if all("cls_preds" in key for key in random):
+        given = tensors.get(random[0])
+        unnamed = f"{0 if given is None else len(given)} classes without names"
+        raise ValueError(
+            f"{checkpoint.path}: expected a base detector of the classes "
+            f"{_few(class_names)}, got one of {_few(said) if said else unnamed}"
+        )
+    raise ValueError(
+        f"{checkpoint.path}: expected a whole base detector of the network's size, got nothing "
+        f"that fits {_few(random)}"
+    )
+
+
 def _has_class_rows(key: str) -> bool:
-    return "cls_preds" in key or "box_predictor" in key
+    return any(part in key for part in ("cls_preds", "box_predictor", _CLASSIFIER))
 
 
 def _are_others(names: Sequence[str], class_names: Sequence[str]) -> bool:
@@ -115,7 +164,8 @@ def _with_backbone_prefix(
 def _source_names(key: str, given: Tensor, checkpoint: Checkpoint) -> tuple[str, ...]:
     """What the rows of a tensor of the file are about; empty if nobody knows."""
     has_background = key.startswith("roi_heads.")
-    outputs = given.shape[0] // (4 if "bbox_pred" in key else 1) - has_background
+    has_last = _CLASSIFIER in key
+    outputs = given.shape[0] // (4 if "bbox_pred" in key else 1) - has_background - has_last
     names: tuple[str, ...] = ()
     if checkpoint.metadata is not None and checkpoint.metadata.classes:
         names = checkpoint.metadata.classes
@@ -125,6 +175,8 @@ def _source_names(key: str, given: Tensor, checkpoint: Checkpoint) -> tuple[str,
         names = (COCO_CLASS_NAMES[0], *("" for _ in range(_COCO_OUTPUTS - 1)))
     if len(names) != outputs:
         return ()
+    if has_last:
+        return (*names, _BACKGROUND)
     return (_BACKGROUND, *names) if has_background else names
 
 
@@ -135,6 +187,7 @@ def _rows(
     if not _has_class_rows(key):
         return None
     kept = [_BACKGROUND, *class_names] if key.startswith("roi_heads.") else list(class_names)
+    kept += [_BACKGROUND] if _CLASSIFIER in key else []
     if given.shape[1:] != wanted.shape[1:] or not all(name in names for name in kept):
         return None
     each = 4 if "bbox_pred" in key else 1

@@ -5,27 +5,38 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from faimtrack.datasets.half_split import HalfSplit, masks_path
 from faimtrack.datasets.person_crops import PersonCrops
+from faimtrack.datasets.vod.opening import open_videos
 from faimtrack.detectors.families import detector_file
-from faimtrack.detectors.yolox.checkpoint import guess_input_convention
+from faimtrack.detectors.video.checkpoint import published_keys
 from faimtrack.motfile import find_sequences
 from faimtrack.provenance import file_sha256
+from faimtrack.training.config import DataConfig
 from faimtrack.training.identity import Identity, identity_of
-from faimtrack.training.initial_weights import take_weights
+from faimtrack.training.initial_weights import input_convention_of, take_weights
 from faimtrack.training.learners.build import build_learner
 from faimtrack.training.learners.learner import Learner
-from faimtrack.training.recipe import AnyTrainingRecipe, ReidTrainingRecipe
+from faimtrack.training.recipe import AnyTrainingRecipe, ReidTrainingRecipe, TrainingRecipe
 from faimtrack.training.reid.groups import CropGroups
 from faimtrack.training.reid.learner import build_reid_learner
 from faimtrack.training.reid.validation import open_validation_crops
 from faimtrack.training.samples import AugmentedSamples, DataPlaces, input_size, open_images
 from faimtrack.training.schedule import Schedule
 from faimtrack.training.validation import require_scoring_networks
+from faimtrack.training.video.clips import VideoClips, clip_plan
+from faimtrack.training.video.config import (
+    ClipsConfig,
+    SequenceClipsConfig,
+    VideoFramesConfig,
+    VideoTrainingNetworkConfig,
+    VideoValidationConfig,
+)
+from faimtrack.training.video.data import open_clip_videos, open_scored_videos, video_hashes
+from faimtrack.training.video.learner import build_video_learner, copy_classification_branch
 from faimtrack.weights import find_weights, weights_entries, weights_sha256
 from faimtrack.weights.files import Checkpoint, read_checkpoint
 
@@ -48,7 +59,7 @@ class Prepared:
     recipe: AnyTrainingRecipe
     places: DataPlaces
     learner: Learner
-    samples: AugmentedSamples | CropGroups
+    samples: AugmentedSamples | CropGroups | VideoClips
     schedule: Schedule
     inputs: Mapping[str, str]
     weights: Mapping[str, str]
@@ -76,21 +87,17 @@ def prepare_training(
     """
     if isinstance(recipe, ReidTrainingRecipe):
         return _prepare_reid(recipe, places, need_initial_weights=need_initial_weights)
+    if recipe.family == "video":
+        return _prepare_video(recipe, places, need_initial_weights=need_initial_weights)
     images = open_images(recipe, places)
-    if recipe.validation.takes_place:  # what is wrong there is told now, not after an epoch
-        HalfSplit.open(places.data, split=recipe.validation.split, config=recipe.data)
-        require_scoring_networks(recipe)
+    _check_validation(recipe, places)
     schedule = Schedule(config=recipe.schedule, image_count=len(images))
     remarks = [
         f"{len(images)} images, {schedule.steps_per_epoch} steps an epoch, "
         f"{schedule.total_steps} in all"
     ]
     checkpoint = _initial_checkpoint(recipe, remarks, is_needed=need_initial_weights)
-    convention: Any = "current"
-    if checkpoint is not None:
-        said = {} if checkpoint.metadata is None else checkpoint.metadata.settings
-        guessed = guess_input_convention(checkpoint.tensors)
-        convention = said.get("input_convention") or guessed or "current"
+    convention = input_convention_of(checkpoint)
     learner = build_learner(recipe, images.class_names, input_convention=convention)
     weights = _take_initial(learner, checkpoint, images.class_names, remarks)
     samples = AugmentedSamples(
@@ -106,6 +113,74 @@ def prepare_training(
         samples=samples,
         schedule=schedule,
         inputs=data_hashes(recipe, places),
+        weights=weights,
+        remarks=tuple(remarks),
+    )
+
+
+def _check_validation(recipe: TrainingRecipe, places: DataPlaces) -> None:
+    """See now, and not after an epoch, what is wrong with what validation needs.
+
+    Raises:
+        ValueError: Something in it is wrong.
+        OSError: A file is missing or cannot be read.
+    """
+    validation = recipe.validation
+    if not validation.takes_place:
+        return
+    if isinstance(validation, VideoValidationConfig):
+        open_scored_videos(recipe, places)
+        return
+    assert isinstance(recipe.data, DataConfig)
+    HalfSplit.open(places.scored, split=validation.split, config=recipe.data)
+    require_scoring_networks(recipe)
+
+
+def _prepare_video(
+    recipe: TrainingRecipe, places: DataPlaces, *, need_initial_weights: bool
+) -> Prepared:
+    config, network = recipe.data, recipe.network
+    assert isinstance(config, ClipsConfig)
+    assert isinstance(network, VideoTrainingNetworkConfig)
+    videos = open_clip_videos(recipe, places)
+    _check_validation(recipe, places)
+    plan = clip_plan(videos, config, recipe.schedule.seed)
+    schedule = Schedule(
+        config=recipe.schedule, image_count=plan.clip_count, sample_images=config.group_frames
+    )
+    remarks = [
+        f"{len(videos)} videos, {plan.clip_count} clips of up to {config.group_frames} frames an "
+        f"epoch, {schedule.steps_per_epoch} steps an epoch, {schedule.total_steps} in all"
+    ]
+    checkpoint = _initial_checkpoint(recipe, remarks, is_needed=need_initial_weights)
+    if checkpoint is None and network.frozen != "none":
+        remarks.append(f"network.frozen is {network.frozen}: random weights will stay random")
+    learner = build_video_learner(
+        recipe, videos.class_names, input_convention=input_convention_of(checkpoint)
+    )
+    weights = _take_initial(learner, checkpoint, videos.class_names, remarks)
+    has_branch = checkpoint is not None and any(
+        key.startswith("video.branch.") for key in published_keys(checkpoint.tensors)
+    )
+    if network.branch_start == "classification" and not has_branch:
+        copy_classification_branch(learner.network)
+        remarks.append("the video object branch starts as a copy of the classification branch")
+    samples = VideoClips(
+        videos=videos,
+        config=config,
+        augmentation=recipe.augmentation,
+        schedule=schedule,
+        base_size=(network.input_height, network.input_width),
+    )
+    return Prepared(
+        recipe=recipe,
+        places=places,
+        learner=learner,
+        samples=samples,
+        schedule=schedule,
+        inputs=data_hashes(recipe, places)
+        if isinstance(config, SequenceClipsConfig)
+        else video_hashes(videos, "videos"),
         weights=weights,
         remarks=tuple(remarks),
     )
@@ -157,6 +232,9 @@ def data_hashes(recipe: AnyTrainingRecipe, places: DataPlaces) -> dict[str, str]
     Raises:
         OSError: A file cannot be read.
     """
+    if isinstance(recipe, TrainingRecipe) and isinstance(recipe.data, VideoFramesConfig):
+        videos = open_videos(recipe.data.dataset, places.data, split=recipe.data.split)
+        return video_hashes(videos, "videos")
     hashes = {}
     branch = None if isinstance(recipe, ReidTrainingRecipe) else recipe.mask_branch
     for folder in find_sequences(places.data):

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from faimtrack.datasets.annotated import AnnotatedImages, joined
 from faimtrack.datasets.half_split import HalfSplit
+from faimtrack.datasets.videos import VideoFrames
+from faimtrack.datasets.vod.opening import open_videos
 from faimtrack.training.augmentation.config import AugmentationConfig
 from faimtrack.training.augmentation.make import make_sample
 from faimtrack.training.augmentation.sample import TrainingSample
@@ -16,6 +18,7 @@ from faimtrack.training.batches import TrainingBatch, batch_of
 from faimtrack.training.config import FasterRcnnNetworkConfig, YoloxNetworkConfig
 from faimtrack.training.recipe import TrainingRecipe
 from faimtrack.training.schedule import Schedule
+from faimtrack.training.video.config import VideoFramesConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,11 +29,18 @@ class DataPlaces:
         data: A folder of sequences.
         crowd_human: CrowdHuman's folder; None if the recipe does not want it.
         masks_root: Where masks lie if not with their sequences.
+        validation_data: What validation looks at; None: `data`.
     """
 
     data: Path
     crowd_human: Path | None = None
     masks_root: Path | None = None
+    validation_data: Path | None = None
+
+    @property
+    def scored(self) -> Path:
+        """What validation looks at."""
+        return self.validation_data or self.data
 
 
 def open_images(recipe: TrainingRecipe, places: DataPlaces) -> AnnotatedImages:
@@ -42,6 +52,8 @@ def open_images(recipe: TrainingRecipe, places: DataPlaces) -> AnnotatedImages:
         OSError: A file is missing or cannot be read.
     """
     config = recipe.data
+    if isinstance(config, VideoFramesConfig):
+        return open_video_frames(recipe, config, places)
     if config.crowd_human != (places.crowd_human is not None):
         raise ValueError(
             "--crowd-human: expected with a recipe whose data.crowd_human is true, and only "
@@ -59,6 +71,44 @@ def open_images(recipe: TrainingRecipe, places: DataPlaces) -> AnnotatedImages:
     from faimtrack.datasets.crowd_human import CrowdHuman
 
     return joined([half, CrowdHuman.open(places.crowd_human)])
+
+
+def open_video_frames(
+    recipe: TrainingRecipe, config: VideoFramesConfig, places: DataPlaces
+) -> AnnotatedImages:
+    """Single frames of videos, and ImageNet DET's images if the recipe wants them.
+
+    Raises:
+        ValueError: Something in them is wrong, or CrowdHuman was named.
+        OSError: A file is missing or cannot be read.
+    """
+    refuse_crowd_human(places)
+    videos = open_videos(
+        config.dataset,
+        places.data,
+        split=config.split,
+        mask_source=None if recipe.mask_branch is None else recipe.mask_branch.source,
+        masks_root=places.masks_root,
+    )
+    frames = VideoFrames(videos, stride=config.stride)
+    if not config.det:
+        return frames
+    from faimtrack.datasets.vod.imagenet_det import ImagenetDet
+
+    return joined([frames, ImagenetDet.open(places.data)])
+
+
+def refuse_crowd_human(places: DataPlaces) -> None:
+    """Refuse a folder of CrowdHuman where videos are learnt.
+
+    Raises:
+        ValueError: One was named.
+    """
+    if places.crowd_human is not None:
+        raise ValueError(
+            "--crowd-human: expected with a recipe whose data.crowd_human is true, and only "
+            f"there, got {places.crowd_human}"
+        )
 
 
 def input_size(recipe: TrainingRecipe) -> tuple[int, int]:

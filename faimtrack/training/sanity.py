@@ -76,8 +76,11 @@ def check_sanity(
             finite.
         OSError: A file cannot be read.
     """
-    if not isinstance(recipe, TrainingRecipe):
-        raise ValueError(f"sanity: expected the recipe of a detector, got {recipe.network.name}")
+    if not isinstance(recipe, TrainingRecipe) or recipe.family == "video":
+        raise ValueError(
+            "sanity: expected the recipe of a detector that looks at single images, such as the "
+            f"base of a video object detector, got {recipe.network.name}"
+        )
     prepared = prepare_training(_quiet(recipe), places, need_initial_weights=False)
     samples = _samples_with_people(prepared)
     findings = list(check_samples(samples))

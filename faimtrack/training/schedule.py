@@ -15,10 +15,12 @@ class Schedule:
     Attributes:
         config: What it was asked to be.
         image_count: Images of an epoch.
+        sample_images: How many images each of these truly is for the rate: the frames of a clip.
     """
 
     config: ScheduleConfig
     image_count: int
+    sample_images: int = 1
 
     @property
     def steps_per_epoch(self) -> int:
@@ -50,7 +52,7 @@ class Schedule:
     def rate_at(self, step: int) -> float:
         """The learning rate of a step (from 0)."""
         config = self.config
-        full = config.learning_rate_per_image * config.batch_size
+        full = config.learning_rate_per_image * config.batch_size * self.sample_images
         rising = self.warm_up_steps
         if step < rising:
             part = step / rising

@@ -17,6 +17,7 @@ from faimtrack.datasets.half_split import HalfSplit
 from faimtrack.drawing import write_picture
 from faimtrack.provenance import provenance_path
 from faimtrack.training.batches import Part, TrainingBatch
+from faimtrack.training.config import DataConfig, ValidationConfig
 from faimtrack.training.logs import RunLog
 from faimtrack.training.module import TrainingModule
 from faimtrack.training.pictures import Shown, open_viewer, prediction_sheet
@@ -25,14 +26,26 @@ from faimtrack.training.progress import Progress, Report
 from faimtrack.training.recipe import AnyTrainingRecipe, TrainingRecipe
 from faimtrack.training.reid.validation import REID_SCORES, validate_reid
 from faimtrack.training.validation import SCORES, validate
+from faimtrack.training.video.config import SequenceClipsConfig
+from faimtrack.training.video.data import open_sequences
+from faimtrack.training.video.validation import (
+    VIDEO_SCORES,
+    recall_of_proposals,
+    validate_on_videos,
+)
 
 _SCORES = "scores.json"
-_SHOWN = ("AP50", "HOTA", "MOTA", "IDF1", *REID_SCORES)
+_SHOWN = ("AP50", "HOTA", "MOTA", "IDF1", "VID", *REID_SCORES)
+RECALL = "proposal_recall"
 
 
 def score_names(recipe: AnyTrainingRecipe) -> tuple[str, ...]:
     """What a recipe is scored by."""
-    return SCORES if isinstance(recipe, TrainingRecipe) else REID_SCORES
+    if not isinstance(recipe, TrainingRecipe):
+        return REID_SCORES
+    if recipe.learns_from_videos:
+        return VIDEO_SCORES
+    return (*SCORES, RECALL) if recipe.family == "video" else SCORES
 
 
 class Validating(Callback):
@@ -95,13 +108,16 @@ class Validating(Callback):
         folder = self._folder / "validation"
         weights = folder / "weights.safetensors"
         self._save(weights, module.kept_tensors(), done)
-        recipe = self._prepared.recipe
-        data = self._prepared.places.data
-        if isinstance(recipe, TrainingRecipe):
-            scores = dict(validate(recipe, data, weights, folder / "files").combined)
-            shutil.rmtree(folder / "files", ignore_errors=True)
+        recipe, places = self._prepared.recipe, self._prepared.places
+        if not isinstance(recipe, TrainingRecipe):
+            scores = validate_reid(recipe, places.scored, weights)
+        elif recipe.learns_from_videos:
+            scores = validate_on_videos(recipe, places, weights)
         else:
-            scores = validate_reid(recipe, data, weights)
+            scores = dict(validate(recipe, places.scored, weights, folder / "files").combined)
+            shutil.rmtree(folder / "files", ignore_errors=True)
+            if recipe.family == "video":
+                scores[RECALL] = self._recall(recipe, weights, done)
         self._keep_if_best(weights, scores, done)
         if isinstance(recipe, TrainingRecipe) and isinstance(batch, TrainingBatch):
             self._draw(recipe, weights, batch, done)
@@ -109,6 +125,19 @@ class Validating(Callback):
             self._log.write(done, scores)
         shown = ", ".join(f"{name} {scores[name]:.3f}" for name in _SHOWN if name in scores)
         self._report(Progress(step=done, total=self._last, remark=f"step {done}: {shown}"))
+
+    def _recall(self, recipe: TrainingRecipe, weights: Path, done: int) -> float:
+        """Which share of people the proposals cover; told too."""
+        assert isinstance(recipe.data, SequenceClipsConfig)
+        assert isinstance(recipe.validation, ValidationConfig)
+        videos = open_sequences(recipe.data, self._prepared.places.scored, recipe.validation.split)
+        recall, proposals, most = recall_of_proposals(recipe, videos, weights)
+        remark = (
+            f"step {done}: {proposals} proposals a frame cover {recall:.1%} of the people, of "
+            f"whom a frame has up to {most}"
+        )
+        self._report(Progress(step=done, total=self._last, remark=remark))
+        return recall
 
     def _keep_if_best(self, weights: Path, scores: dict[str, float], done: int) -> None:
         """Rename the file to `best.safetensors` if no earlier step of this run was better."""
@@ -131,13 +160,17 @@ class Validating(Callback):
     def _draw(
         self, recipe: TrainingRecipe, weights: Path, batch: TrainingBatch, done: int
     ) -> None:
-        count = recipe.validation.pictures
+        validation = recipe.validation
+        if not isinstance(validation, ValidationConfig) or recipe.family == "video":
+            return  # of a video object detector's answers a frame alone shows nothing
+        count = validation.pictures
         if not count:
             return
+        assert isinstance(recipe.data, DataConfig)
         best = self._folder / "best.safetensors"
         viewer = open_viewer(recipe, weights if weights.is_file() else best)
-        data = self._prepared.places.data
-        images = HalfSplit.open(data, split=recipe.validation.split, config=recipe.data)
+        data = self._prepared.places.scored
+        images = HalfSplit.open(data, split=validation.split, config=recipe.data)
         places = np.linspace(0, len(images) - 1, min(count, len(images))).astype(int)
         frames = [images[int(place)] for place in places]
         sheets = {

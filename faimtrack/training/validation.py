@@ -26,6 +26,7 @@ from faimtrack.pipeline.tasks import EMBEDDING_KEEPS
 from faimtrack.recipes import Recipe
 from faimtrack.trackers import tracker_entry
 from faimtrack.training.average_precision import average_precision
+from faimtrack.training.config import DataConfig, ValidationConfig
 from faimtrack.training.recipe import TrainingRecipe
 
 SCORES = ("AP50", "AP", "HOTA", "MOTA", "IDF1", "IDSW", "FP", "FN")
@@ -71,6 +72,7 @@ def validate(
         OSError: A file cannot be read or written.
     """
     shutil.rmtree(folder, ignore_errors=True)
+    assert isinstance(recipe.validation, ValidationConfig)
     split = split or recipe.validation.split
     tracking = scoring_recipe(recipe, split)
     sequences = choose_copies([read_sequence_info(each) for each in find_sequences(data)])
@@ -98,6 +100,7 @@ def validate(
 
 def evaluation_settings(recipe: TrainingRecipe, split: SplitName) -> EvaluationSettings:
     """How results are scored: by the classes that the recipe learns."""
+    assert isinstance(recipe.data, DataConfig)
     benchmark = recipe.data.benchmark
     rules = None if benchmark == "auto" else BENCHMARKS[benchmark]
     return EvaluationSettings(split=split, rules=rules)
@@ -226,6 +229,7 @@ _FrameBoxes = tuple[tuple[Boxes, Sequence[float]], Boxes]
 def _frames(
     info: SequenceInfo, recipe: TrainingRecipe, detections: Path, split: SplitName
 ) -> list[_FrameBoxes]:
+    assert isinstance(recipe.data, DataConfig)
     images = HalfSplit.open(info.folder, split=split, config=recipe.data)
     table = read_detections(
         detections / f"{info.name}.parquet", frame_count=info.frame_count, allow_empty=True

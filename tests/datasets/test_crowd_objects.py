@@ -274,10 +274,10 @@ def test_what_means_nothing_in_such_a_scene_is_refused(change, message):
 
 
 def test_bench_text_has_the_frozen_bytes(bench):
-    assert len(bench) == 72  # make_bench_crowd has compared the bytes
+    assert len(bench) == 192  # make_bench_crowd has compared the bytes
     seeds = [each.config.seed for each, _ in bench]
-    assert len(set(seeds)) == 72
-    assert [each.split for each, _ in bench] == ["train"] * 48 + ["test"] * 24
+    assert len(set(seeds)) == 192
+    assert [each.split for each, _ in bench] == ["train"] * 168 + ["test"] * 24
 
 
 @pytest.mark.parametrize("split", ["train", "test"])

@@ -1,4 +1,4 @@
-"""What tests of training draw their pictures with can be imported by its name."""
+"""What tests of training draw their pictures and videos with can be imported by its name."""
 
 import importlib.util
 import sys
@@ -8,11 +8,10 @@ import pytest
 
 from faimtrack.datasets.crowd import CrowdConfig, simulate_crowd, write_crowd
 
-_SPEC = importlib.util.spec_from_file_location(
-    "drawn_samples", Path(__file__).with_name("drawn_samples.py")
-)
-sys.modules["drawn_samples"] = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(sys.modules["drawn_samples"])
+for _name in ("drawn_samples", "drawn_videos"):
+    _SPEC = importlib.util.spec_from_file_location(_name, Path(__file__).with_name(f"{_name}.py"))
+    sys.modules[_name] = importlib.util.module_from_spec(_SPEC)
+    _SPEC.loader.exec_module(sys.modules[_name])
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +20,15 @@ def small_crowd(tmp_path_factory):
     folder = tmp_path_factory.mktemp("crowds") / "crowd"
     config = CrowdConfig(frames=12, width=192, height=128, people=4)
     return write_crowd(simulate_crowd(config), folder)
+
+
+@pytest.fixture(scope="session")
+def object_crowds(tmp_path_factory):
+    """Two small crowds of objects of twelve and six frames."""
+    folder = tmp_path_factory.mktemp("object-crowds")
+    for seed, frames in ((70001, 12), (70002, 6)):
+        config = CrowdConfig(
+            name=f"objects-{seed}", scene="objects", seed=seed, frames=frames, width=96, height=64
+        )
+        write_crowd(simulate_crowd(config), folder / config.name)
+    return folder

@@ -18,6 +18,8 @@ _BYTETRACK = {
     "largest_input": 36,
 }
 
+_VIDEO = {"smallest_input": 11, "largest_input": 21}
+
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentationConfig(PresetConfig):
@@ -25,7 +27,8 @@ class AugmentationConfig(PresetConfig):
 
     Presets: `default` mirrors and shifts colours; `multi-scale` adds the sizes of MOT20's
     recipes: with it YOLOX was trained for the paper's rows; `bytetrack` is ByteTrack's own, with
-    mosaic, affine and mixup; `faster-rcnn` is MMTracking's for Tracktor.
+    mosaic, affine and mixup; `faster-rcnn` is MMTracking's for Tracktor; `video` has the sizes
+    of YOLOV's recipes, `video-strong` also YOLOX's mosaic, affine and mixup.
 
     Raises:
         ValueError: A value is out of its range, or a smallest one is above its largest.
@@ -36,6 +39,8 @@ class AugmentationConfig(PresetConfig):
         "multi-scale": {"smallest_input": 20, "largest_input": 36},
         "bytetrack": _BYTETRACK,
         "faster-rcnn": {"style": "faster-rcnn"},
+        "video": _VIDEO,
+        "video-strong": {**_BYTETRACK, **_VIDEO},
     }
 
     style: Literal["yolox", "faster-rcnn"] = parameter(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faimtrack.boxes import Boxes, clip_boxes
-from faimtrack.datasets.annotated import AnnotatedImages
+from faimtrack.datasets.annotated import AnnotatedImage, AnnotatedImages
 from faimtrack.detectors.yolox.letterbox import PADDING, letterbox
 from faimtrack.structures import Image
 from faimtrack.training.augmentation.affine import (
@@ -57,13 +57,28 @@ def yolox_scene(
     """
     is_flipped = draw("flip").random() < config.flip_probability
     if not (strong and draw("mosaic choice").random() < config.mosaic_probability):
-        scene = load_scene(images[index])
-        return _fitted(flipped(scene) if is_flipped else scene, config, draw, size)
+        return plain_scene(images[index], config, draw, size)
     scene = _mosaic(images, index, config, draw, size)
     if len(scene) and draw("mixup choice").random() < config.mixup_probability:
         scene = _mixup(scene, images, config, draw)
     shift_hsv(scene.image, config, draw("colour"))
     return flipped(scene) if is_flipped else scene
+
+
+def plain_scene(
+    annotated: AnnotatedImage, config: AugmentationConfig, draw: Draw, size: tuple[int, int]
+) -> Scene:
+    """One input of one image: mirrored or not, in other colours, in another size.
+
+    Args:
+        annotated: The image.
+        config: What may happen.
+        draw: Random numbers.
+        size: Height and width of the input in pixels.
+    """
+    is_flipped = draw("flip").random() < config.flip_probability
+    scene = load_scene(annotated)
+    return _fitted(flipped(scene) if is_flipped else scene, config, draw, size)
 
 
 def _fitted(scene: Scene, config: AugmentationConfig, draw: Draw, size: tuple[int, int]) -> Scene:

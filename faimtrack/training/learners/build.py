@@ -30,7 +30,7 @@ def build_learner(
     *,
     input_convention: Literal["current", "legacy"] = "current",
 ) -> Learner:
-    """A learner with random weights.
+    """A learner of single images with random weights.
 
     The network is the same with and without a mask branch: each is drawn from a seed of its own,
     and torch's own generator is left as it was.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -63,7 +64,7 @@ class YoloxLearner(Learner):
 
     def forward(self, batch: TrainingBatch, *, is_plain: bool, divide_by: DivideBy) -> Answer:
         """Losses on a batch."""
-        output = self.network(self._pixels(batch))
+        output = self.network(network_pixels(batch.images, self.input_convention))
         targets = [
             YoloxTargets(boxes, class_ids)
             for boxes, class_ids in zip(batch.boxes, batch.class_ids, strict=True)
@@ -102,11 +103,20 @@ class YoloxLearner(Learner):
             return said
         return with_mask_branch(said, dataclasses.asdict(branch.config))
 
-    def _pixels(self, batch: TrainingBatch) -> Tensor:
-        """`(N, 3, H, W)` in the network's convention."""
-        images = torch.stack(batch.images)
-        if self.input_convention == "current":
-            return images.flip(1).float().contiguous(memory_format=torch.channels_last)
-        mean, deviation = (torch.from_numpy(each).to(images.device) for each in (MEAN, DEVIATION))
-        pixels = (images.float() / 255 - mean) / deviation
-        return pixels.contiguous(memory_format=torch.channels_last)
+
+def network_pixels(images: Sequence[Tensor], convention: Literal["current", "legacy"]) -> Tensor:
+    """Images of one size as a YOLOX wants them.
+
+    Args:
+        images: `N`, each `(3, H, W)` uint8 RGB.
+        convention: `current`: BGR 0 to 255; `legacy`: RGB, normalised as ImageNet.
+
+    Returns:
+        `(N, 3, H, W)` float32.
+    """
+    stacked = torch.stack(list(images))
+    if convention == "current":
+        return stacked.flip(1).float().contiguous(memory_format=torch.channels_last)
+    mean, deviation = (torch.from_numpy(each).to(stacked.device) for each in (MEAN, DEVIATION))
+    pixels = (stacked.float() / 255 - mean) / deviation
+    return pixels.contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,1 @@
+"""How video object detectors learn: clips of videos, their losses, their scores."""
