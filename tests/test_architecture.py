@@ -26,6 +26,7 @@ FLOORS = [
     {"recipes"},
     {"pipeline"},
     {"training", "demo"},
+    {"reproduce"},
     {"cli"},
 ]  # fmt: skip
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

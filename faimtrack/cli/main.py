@@ -41,11 +41,19 @@ _VERBS = {
     "detect": _Verb(
         "faimtrack.cli.detect", "detect", "Find objects, and write them to track from later."
     ),
+    "link": _Verb(
+        "faimtrack.cli.link", "link", "Link the detections of whole videos: Seq-NMS and REPP."
+    ),
     "eval": _Verb("faimtrack.cli.eval", "evaluate", "Score tracks: HOTA, CLEAR and Identity."),
     "eval-reid": _Verb(
         "faimtrack.cli.eval_reid",
         "eval_reid",
         "Score how well an embedder tells people apart: mAP, rank 1 and 5.",
+    ),
+    "eval-vod": _Verb(
+        "faimtrack.cli.eval_vod",
+        "eval_vod",
+        "Score detections in videos: the VID protocol's and COCO's average precision.",
     ),
     "compare-video": _Verb(
         "faimtrack.cli.compare_video",
@@ -56,6 +64,11 @@ _VERBS = {
         "faimtrack.cli.train",
         "train",
         "Train a detector, with or without masks, or a re-identification network.",
+    ),
+    "reproduce": _Verb(
+        "faimtrack.cli.reproduce",
+        "reproduce",
+        "Make the paper's tables and figures anew, ours beside the paper's.",
     ),
     "crowd": _Verb("faimtrack.cli.crowd", "crowd", "Make a synthetic crowd in MOT20 layout."),
     "masks": _Verb(
@@ -238,6 +251,7 @@ _EXTRAS = {
     "sam2": "sam2",
     "safetensors": "torch",
     "segment_anything": "torch",
+    "sklearn": "figures",
     "tensorboard": "torch",
     "torch": "torch",
     "torchvision": "torch",
