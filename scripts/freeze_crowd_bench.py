@@ -74,7 +74,8 @@ def object_configs() -> list[tuple[str, CrowdConfig]]:
     for split, first, candidates, quota, frames in _OBJECTS_V1:
         pools: dict[str, list[tuple[int, np.ndarray]]] = {}
         for seed in range(first, first + candidates):
-            classes = simulate_crowd(_object_config("candidate", seed, frames)).annotations.class_ids
+            config = _object_config("candidate", seed, frames)
+            classes = simulate_crowd(config).annotations.class_ids
             counts = np.bincount(classes, minlength=len(OBJECT_KINDS))
             if counts.any():
                 habitat = OBJECT_KINDS[int(counts.argmax())].habitat

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faimtrack.boxes import box_xywh_to_xyxy, clip_boxes
+from faimtrack.datasets.crowd.objects.kinds import OBJECT_KINDS
 from faimtrack.datasets.findings import PartReport
 from faimtrack.datasets.half_split import HalfSplitConfig, sequence_rules
 from faimtrack.motfile import MotTable
@@ -16,6 +17,7 @@ from faimtrack.motfile.sequence import SequenceInfo
 
 _FEWEST_COLUMNS, _MOST_COLUMNS = 7, 10
 _SHOWN = 60
+_OBJECT_CLASSES = [kind.mot_class for kind in OBJECT_KINDS]
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def check_rows(
     )
     learnt = _learnt(info, rows, config, report)
     if learnt is None or not len(learnt):
-        report.add("nothing to learn", f"{path}: no people in frames {frames.start} to "
+        report.add("nothing to learn", f"{path}: no rows that count in frames {frames.start} to "
                    f"{frames.stop - 1}")  # fmt: skip
         return None
     report.objects = len(learnt)
@@ -135,11 +137,44 @@ def _learnt(
     """The rows that are learnt, after what is wrong with them was counted."""
     order = np.argsort(rows.values[:, 0], kind="stable")
     rows = _Rows(rows.path, rows.values[order], rows.lines[order])
-    try:
-        rules = sequence_rules(info, _table(rows), config)
-    except ValueError as error:
-        report.add("classes that the benchmark does not have", str(error))
-        return None
+    is_object = np.isin(rows.values[:, 7], _OBJECT_CLASSES)
+    if is_object.any():
+        rows = _objects_of(rows, is_object, report)
+    else:
+        try:
+            rows = _people_of(info, rows, config, report)
+        except ValueError as error:
+            report.add("classes that the benchmark does not have", str(error))
+            return None
+    rows = rows.drop(
+        report, "boxes of no area", np.asarray((rows.values[:, 4:6] <= 0).any(axis=1))
+    )
+    if info.width is not None and info.height is not None:
+        boxes = box_xywh_to_xyxy(rows.values[:, 2:6])
+        clipped = clip_boxes(boxes, info.width, info.height)
+        is_outside = np.asarray((clipped[:, 2:] <= clipped[:, :2]).any(axis=1))
+        is_cut = np.asarray((clipped != boxes).any(axis=1))
+        rows.count(report, "boxes wholly outside", is_outside)
+        rows.count(report, "boxes partly outside", is_cut & ~is_outside)
+    return _table(rows)
+
+
+def _objects_of(rows: _Rows, is_object: NDArray[np.bool_], report: PartReport) -> _Rows:
+    """The rows of a scene of objects that `CrowdVideos` takes."""
+    rows.count(report, "classes that scenes of objects do not have", ~is_object)
+    is_learnt = is_object & (np.trunc(rows.values[:, 6]) != 0)
+    return _Rows(rows.path, rows.values[is_learnt], rows.lines[is_learnt])
+
+
+def _people_of(
+    info: SequenceInfo, rows: _Rows, config: HalfSplitConfig, report: PartReport
+) -> _Rows:
+    """The rows that `HalfSplit` takes.
+
+    Raises:
+        ValueError: Which classes there are cannot be told.
+    """
+    rules = sequence_rules(info, _table(rows), config)
     is_learnt = np.trunc(rows.values[:, 6]) != 0
     if rules.class_ids is not None:
         if rules.known_ids:
@@ -153,17 +188,7 @@ def _learnt(
         rows.count(report, "visibilities outside 0 to 1", ~is_good)
         hidden = (visibilities >= 0) & (visibilities < config.minimum_visibility)
         rows = _Rows(rows.path, rows.values[~hidden], rows.lines[~hidden])
-    rows = rows.drop(
-        report, "boxes of no area", np.asarray((rows.values[:, 4:6] <= 0).any(axis=1))
-    )
-    if info.width is not None and info.height is not None:
-        boxes = box_xywh_to_xyxy(rows.values[:, 2:6])
-        clipped = clip_boxes(boxes, info.width, info.height)
-        is_outside = np.asarray((clipped[:, 2:] <= clipped[:, :2]).any(axis=1))
-        is_cut = np.asarray((clipped != boxes).any(axis=1))
-        rows.count(report, "boxes wholly outside", is_outside)
-        rows.count(report, "boxes partly outside", is_cut & ~is_outside)
-    return _table(rows)
+    return rows
 
 
 def _table(rows: _Rows) -> MotTable:

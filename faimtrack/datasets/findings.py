@@ -21,6 +21,7 @@ FINDINGS: Mapping[str, bool] = {
     "ids twice in a frame": True,
     "boxes of negative sides": True,
     "classes that the benchmark does not have": True,
+    "classes that scenes of objects do not have": True,
     "nothing to learn": True,
     "masks that cannot be used": True,
     "masks without an object": True,

@@ -5,9 +5,10 @@ from faimtrack.pipeline.detecting import detect_sequence
 from faimtrack.pipeline.loader import NetworkLoader
 from faimtrack.pipeline.many import SequenceOutcome, run_task, run_tasks
 from faimtrack.pipeline.plan import plan_detection, plan_tasks
-from faimtrack.pipeline.run import PipelineSummary, Sink, Source, run_pipeline
+from faimtrack.pipeline.run import run_pipeline
 from faimtrack.pipeline.sequence import SequenceResult, SequenceStopped
 from faimtrack.pipeline.sinks import MaskFile, TrackFile, TrackVideo
+from faimtrack.pipeline.stages import PipelineSummary, Sink, Source
 from faimtrack.pipeline.tasks import DetectionTask, SequenceTask, Task
 from faimtrack.pipeline.tracking import track_sequence
 

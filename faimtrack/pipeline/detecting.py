@@ -16,7 +16,7 @@ from faimtrack.pipeline.inputs import detections_record, make_detector, require_
 from faimtrack.pipeline.loader import NetworkLoader
 from faimtrack.pipeline.look_ahead import require_two_passes
 from faimtrack.pipeline.replay import recorded_embedding_name, require_masks
-from faimtrack.pipeline.run import PipelineSummary, Sink, run_pipeline
+from faimtrack.pipeline.run import run_pipeline
 from faimtrack.pipeline.sequence import (
     Report,
     SequenceResult,
@@ -25,6 +25,7 @@ from faimtrack.pipeline.sequence import (
     stopped,
 )
 from faimtrack.pipeline.sinks import DetectionSink, Progress
+from faimtrack.pipeline.stages import PipelineSummary, Sink
 from faimtrack.pipeline.tasks import EMBEDDING_KEEPS, DetectionTask
 from faimtrack.provenance import Provenance, write_provenance
 from faimtrack.video import FrameSource, open_source

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from faimtrack.errors import describe_error
-from faimtrack.pipeline.run import PipelineSummary
+from faimtrack.pipeline.stages import PipelineSummary
 from faimtrack.pipeline.tasks import Task
 from faimtrack.provenance import Provenance, file_sha256, provenance_path, read_provenance
 

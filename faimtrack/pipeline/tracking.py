@@ -25,7 +25,7 @@ from faimtrack.pipeline.look_ahead import require_two_passes
 from faimtrack.pipeline.motion import open_camera_motion, require_motion_file
 from faimtrack.pipeline.postprocessing import require_an_end, track_file
 from faimtrack.pipeline.replay import require_embeddings, require_masks
-from faimtrack.pipeline.run import PipelineSummary, Sink, run_pipeline
+from faimtrack.pipeline.run import run_pipeline
 from faimtrack.pipeline.sequence import (
     Report,
     SequenceResult,
@@ -34,6 +34,7 @@ from faimtrack.pipeline.sequence import (
     stopped,
 )
 from faimtrack.pipeline.sinks import DetectionSink, MaskFile, Progress, TrackVideo
+from faimtrack.pipeline.stages import PipelineSummary, Sink
 from faimtrack.pipeline.tasks import SequenceTask
 from faimtrack.provenance import Provenance, write_provenance
 from faimtrack.trackers import Tracker

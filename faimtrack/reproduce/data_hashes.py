@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,6 +39,8 @@ class DataHashes:
             OSError: They cannot be read.
         """
         from faimtrack.training.prepare import data_hashes
+        from faimtrack.training.video.config import VideoClipsConfig
+        from faimtrack.training.video.data import open_clip_videos, video_hashes
 
         source = recipe.mask_branch.source if with_masks and recipe.mask_branch else None
         data: Any = recipe.data
@@ -46,6 +49,11 @@ class DataHashes:
         if key not in self._known:
             plain = recipe if source else dataclasses.replace(recipe, mask_branch=None)
             self._known[key] = data_hashes(plain, places)
+            if source and isinstance(data, VideoClipsConfig):
+                # Without masks the training will say so; rows that need none go on.
+                with contextlib.suppress(ValueError, OSError):
+                    videos = open_clip_videos(recipe, places)
+                    self._known[key] = video_hashes(videos, "videos and masks")
         found: Mapping[str, str] = self._known[key]
         return found
 

@@ -8,11 +8,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from faimtrack.detectors.video.linking.config import CONFIG_CLASSES, LinkMethod
+from faimtrack.datasets.crowd import OBJECT_KINDS
+from faimtrack.detectors.video.linking.config import CONFIG_CLASSES as LINK_CONFIG_CLASSES
+from faimtrack.detectors.video.linking.config import LinkMethod
+from faimtrack.masks.config import CONFIG_CLASSES, PEDESTRIAN
 from faimtrack.masks.methods import MaskMethod
 from faimtrack.provenance import file_sha256
 from faimtrack.reproduce.data_hashes import DataHashes
 from faimtrack.reproduce.experiments import JobKind
+from faimtrack.reproduce.job_settings import link_settings, training_tree
 from faimtrack.reproduce.jobs import Job
 from faimtrack.reproduce.overrides import Overrides
 from faimtrack.reproduce.request import Request
@@ -33,14 +37,10 @@ if TYPE_CHECKING:
 WEIGHTS = "weights.safetensors"
 TIMED_FRAMES = 64
 _LINK_TIMED_VIDEOS = 5
-_TRAINING_BLOCKS = (
-    "network", "losses", "assignment", "data", "augmentation", "schedule", "mask_branch",
-)  # fmt: skip
-# They change no weight.
-_FREE = ("log_every", "checkpoint_every", "checkpoints_kept")
 _STEPS_AT_STAKE = 100
 """Steps from one checkpoint to the next at most: what is lost when the time is over."""
 _MADE_MASKS = ("grabcut", "box", "shuffled")
+_CROWD_CLASSES = (PEDESTRIAN, *(kind.mot_class for kind in OBJECT_KINDS))
 _WITHOUT_VALIDATION = (
     "validation.every_steps=0", "validation.every_epochs=0", "validation.at_end=false",
 )  # fmt: skip
@@ -95,7 +95,7 @@ class NetworkJobs:
         places, masks = self._places(recipe)
         needs += [] if masks is None else [masks]
         settings |= {
-            "recipe": _training_tree(recipe, is_based=base is not None),
+            "recipe": training_tree(recipe, is_based=base is not None),
             "data": self._hashes.learnt_from(recipe, places, with_masks=masks is None),
             "masks": None if masks is None else masks.key,
         }
@@ -105,8 +105,7 @@ class NetworkJobs:
             settings=settings,
             needs=tuple(needs),
         )
-        task = TrainingTask(recipe=recipe, places=places, folder=self._run_folder(job))
-        return dataclasses.replace(job, task=task)
+        return self._with_training(job, recipe, places)
 
     def detection(
         self,
@@ -141,7 +140,7 @@ class NetworkJobs:
         return dataclasses.replace(job, task=task)
 
     def recipe(self, network: str, changes: Sequence[str]) -> TrainingRecipe:
-        """A network's recipe with changes and what was set for all.
+        """A network's recipe with what was set for all, and with changes, which come before it.
 
         Raises:
             ValueError: A change does not fit.
@@ -152,9 +151,11 @@ class NetworkJobs:
             return self._recipes[network, tuple(changes)]
         suite = self.request.suite
         name = suite.recipes[network]
-        fixed = [*suite.settings.get(network, ()), *changes]
         known = self.overrides.known_to(name)
-        recipe = resolve_training_recipe(name, overrides=[*fixed, *known])
+        # The changes last: a row is what its label says, whatever was set for all.
+        recipe = resolve_training_recipe(
+            name, overrides=[*suite.settings.get(network, ()), *known, *changes]
+        )
         if not isinstance(recipe, TrainingRecipe):
             raise ValueError(f"{name}: expected the recipe of a detector, got another one")
         every = min(recipe.schedule.checkpoint_every, _STEPS_AT_STAKE)
@@ -187,9 +188,9 @@ class NetworkJobs:
             OSError: As `training`.
         """
         found = self.detection(network, seed, changes, detecting)
-        config = None if linking is None else CONFIG_CLASSES[linking]()
+        config = None if linking is None else LINK_CONFIG_CLASSES[linking]()
         settings: dict[str, Any] = {"detections": found.key, "linking": linking}
-        settings["link"] = None if config is None else dataclasses.asdict(config)
+        settings["link"] = None if config is None else link_settings(config)
         if kind == "link-time":
             settings |= {"videos": _LINK_TIMED_VIDEOS, "device": self.request.device}
         linked = self.request.output / "detections" / f"{found.key}-{linking}"
@@ -237,14 +238,13 @@ class NetworkJobs:
             kind="cost",
             title=self._title(network, changes, seed, "one step"),
             settings={
-                "recipe": _training_tree(recipe, is_based=False),
+                "recipe": training_tree(recipe, is_based=False),
                 "data": self._hashes.learnt_from(recipe, places, with_masks=masks is None),
                 "device": self.request.device,
             },
             needs=() if masks is None else (masks,),
         )
-        task = TrainingTask(recipe=recipe, places=places, folder=self._run_folder(job))
-        return dataclasses.replace(job, task=task)
+        return self._with_training(job, recipe, places)
 
     def tracking(self, network: str, seed: int, changes: Sequence[str] = ()) -> Job:
         """Scores of tracks.
@@ -272,6 +272,10 @@ class NetworkJobs:
             split=split,
             folder=self.request.output / "tracks" / job.key,
         )
+        return dataclasses.replace(job, task=task)
+
+    def _with_training(self, job: Job, recipe: TrainingRecipe, places: DataPlaces) -> Job:
+        task = TrainingTask(recipe=recipe, places=places, folder=self._run_folder(job))
         return dataclasses.replace(job, task=task)
 
     def _weights(self, training: Job | None) -> Path:
@@ -303,21 +307,16 @@ class NetworkJobs:
         data = self.request.data
         if not data.makes_masks or method not in _MADE_MASKS:
             return None
+        config = CONFIG_CLASSES[method](classes=_CROWD_CLASSES)
         job = Job(
             kind="masks",
             title=f"masks by {method}",
-            settings={"method": method, "data": self._hashes.sequences(data.train)},
+            settings={
+                "method": method,
+                "config": dataclasses.asdict(config),
+                "data": self._hashes.sequences(data.train),
+            },
         )
         root = (self.request.output / "masks" / job.key).absolute()
-        return dataclasses.replace(job, task=MasksTask(data=data.train, method=method, root=root))
-
-
-def _training_tree(recipe: TrainingRecipe, *, is_based: bool) -> dict[str, Any]:
-    """All settings that weights depend on; of a base detector its job or its hash tells more."""
-    tree = {block: value for block, value in recipe.tree().items() if block in _TRAINING_BLOCKS}
-    tree["schedule"] = {
-        name: value for name, value in tree["schedule"].items() if name not in _FREE
-    }
-    if is_based:
-        tree["network"] = {**tree["network"], "initial_weights": None}
-    return tree
+        task = MasksTask(data=data.train, method=method, config=config, root=root)
+        return dataclasses.replace(job, task=task)

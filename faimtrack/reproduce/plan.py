@@ -125,7 +125,9 @@ class Planner:
             return Cell(column=column, jobs=(job,))
         plain = Row(label=row.added_to, network=row.added_to)
         other = self._job(plain, row.added_to, column.kind, seed)
-        return Cell(column=column, jobs=(job,) if other is None else (job, other))
+        if other is None:
+            return Cell(column=column, why_not=f"{row.added_to} was given, not trained")
+        return Cell(column=column, jobs=(job, other))
 
     def _job(self, row: Row, network: str, kind: JobKind, seed: int) -> Job | None:
         networks, changes = self._networks, self._suite.changes_of(row)

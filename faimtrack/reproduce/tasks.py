@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faimtrack.detectors.video.linking.config import LinkConfig
+from faimtrack.masks.config import MaskConfig
 from faimtrack.masks.methods import MaskMethod
 
 if TYPE_CHECKING:  # it takes its loss functions' settings from beside torch
@@ -20,6 +21,7 @@ class MasksTask:
 
     data: Path
     method: MaskMethod
+    config: MaskConfig
     root: Path
 
 

@@ -113,7 +113,7 @@ class _Watch:
     Attributes:
         steps: That were timed.
         seconds: That they took.
-        epochs: Done by now.
+        epochs: Of the whole training, as soon as that is known.
     """
 
     def __init__(self, title: str, budget: Budget, say: Callable[[str], None]) -> None:
@@ -131,7 +131,8 @@ class _Watch:
             self.steps += 1
             self.seconds += now_s - self._last_s
         self._last_s = now_s
-        self.epochs = progress.values.get("epoch", self.epochs)
+        if "epoch" in progress.values:  # not at every step, maybe not at the last one
+            self.epochs = progress.values["epoch"] * progress.total / progress.step
         if progress.values and now_s - self._said_s > _SAY_EVERY_S:
             self._said_s = now_s
             loss = progress.values.get("loss", float("nan"))

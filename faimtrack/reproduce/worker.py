@@ -6,9 +6,7 @@ import contextlib
 from collections.abc import Mapping
 from typing import Any
 
-from faimtrack.datasets.crowd import OBJECT_KINDS
 from faimtrack.masks import make_many_masks, plan_masks
-from faimtrack.masks.config import CONFIG_CLASSES, PEDESTRIAN
 from faimtrack.reproduce.budget import Budget
 from faimtrack.reproduce.engine import Results, Say
 from faimtrack.reproduce.jobs import Job
@@ -74,16 +72,14 @@ class RealWorker:
 
 
 def _make_masks(task: MasksTask, budget: Budget, *, jobs: int) -> dict[str, Any]:
-    """Make pseudo masks of people and of the crowds' objects; what is finished stays.
+    """Make pseudo masks of a crowd; what is finished stays.
 
     Raises:
         OutOfTime: The time is over.
         ValueError: A sequence failed.
         OSError: A file cannot be read or written.
     """
-    numbers = (PEDESTRIAN, *(kind.mot_class for kind in OBJECT_KINDS))
-    config = CONFIG_CLASSES[task.method](classes=numbers)
-    tasks = plan_masks(task.data, task.method, config, root=task.root, existing="resume")
+    tasks = plan_masks(task.data, task.method, task.config, root=task.root, existing="resume")
     done, made = 0, 0
     with contextlib.closing(make_many_masks(tasks, jobs=jobs)) as outcomes:
         for outcome in outcomes:

@@ -350,6 +350,18 @@ def test_what_cannot_be_done_is_said_in_one_line(
     assert not done.out
 
 
+def test_videos_whose_objects_are_held_back_are_refused_with_a_hint(
+    faimtrack, data, opener, perfect, complaint
+):
+    opener.videos.has_ground_truth = False
+    done = faimtrack("eval-vod", "--data", data, "--dataset", "ovis", "--split", "val",
+                     "--detections", perfect)  # fmt: skip
+    assert done.status == 1
+    assert "expected one whose objects are public" in complaint(done.err)
+    assert "-local" in complaint(done.err)
+    assert not done.out
+
+
 def test_crowds_are_scored_through_their_own_door(faimtrack, tmp_path, monkeypatch):
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)

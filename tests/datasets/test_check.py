@@ -76,7 +76,7 @@ def test_ground_truth_that_is_absent_empty_or_without_people_is_an_error(make):
     assert "no ground truth" in findings(make(None))
     assert "no ground truth" in findings(make([""], name="MOT20-02"))
     found = findings(make(["2,8,9,9,5,9,1,8,1"], name="MOT20-03"))
-    assert "no people in frames 1 to 6" in found["nothing to learn"][1]
+    assert "no rows that count in frames 1 to 6" in found["nothing to learn"][1]
 
 
 def test_frames_without_people_are_a_remark(make):

@@ -4,6 +4,7 @@ import shutil
 import numpy as np
 import pytest
 
+from faimtrack.datasets.check import CheckSettings, check_sequences
 from faimtrack.datasets.crowd import (
     OBJECT_CLASS_NAMES,
     CrowdConfig,
@@ -186,3 +187,24 @@ def test_missing_files_are_named(objects, lost):
 def test_video_that_is_not_there_is_refused(written, index):
     with pytest.raises(IndexError, match="expected a number from 0 to 1"):
         CrowdVideos.open(written / "objects")[index]
+
+
+def test_scenes_of_objects_pass_the_look_before_training(written):
+    report = check_sequences(written / "objects", CheckSettings(mask_source="truth"))
+    assert report.error_count == 0, [part.findings for part in report.parts]
+    videos = CrowdVideos.open(written / "objects")
+    for number, part in enumerate(report.parts):
+        video = videos[number]
+        assert (part.name, part.images) == (video.name, len(video))
+        assert part.objects == sum(len(video[place]) for place in range(len(video)))
+
+
+def test_a_person_among_objects_is_an_error_of_the_look_as_of_the_opening(objects):
+    path = ground_truth(objects)
+    lines = path.read_text().splitlines()
+    cells = lines[0].split(",")
+    path.write_text("\n".join([",".join([*cells[:7], "1", *cells[8:]]), *lines[1:]]) + "\n")
+    with pytest.raises(ValueError, match="101 to 108 alone"):
+        CrowdVideos.open(objects)
+    report = check_sequences(objects).parts[0]
+    assert "classes that scenes of objects do not have" in report.findings

@@ -1,7 +1,10 @@
 """Which jobs stand behind a number, and which are the same."""
 
+import dataclasses
+
 import pytest
 
+from faimtrack.reproduce import job_settings, networks
 from faimtrack.reproduce.catalogue import experiment
 from faimtrack.reproduce.jobs import in_order
 from faimtrack.reproduce.networks import WEIGHTS
@@ -142,6 +145,44 @@ def test_masks_that_can_be_made_are_made_before(jobs_of):
     learning = [job for job in jobs if masks[0].key in {need.key for need in job.needs}]
     assert {job.kind for job in learning} == {"training", "cost"}
     assert all(job.task.places.masks_root == masks[0].task.root for job in learning)
+
+
+def test_what_is_set_for_all_does_not_change_what_a_row_is_about(jobs_of):
+    overrides = ("detector.proposals=7", "schedule.seed=5", "detector.score_threshold=0.1",
+                 "network.initial_weights=other.safetensors")  # fmt: skip
+    _, jobs = jobs_of("table-4", seeds=(0, 1), overrides=overrides)
+    found = [job.task.recipe.tracking.detector for job in jobs if job.kind == "detection"]
+    assert {each.proposals for each in found} == {10, 20, 30, 50, 75, 100}
+    assert {each.score_threshold for each in found} == {0.1}
+    trained = [job.task.recipe for job in jobs if job.kind == "training"]
+    assert {recipe.schedule.seed for recipe in trained} == {0, 1}
+    begun_from = {recipe.family: recipe.network.initial_weights for recipe in trained}
+    assert begun_from["yolox"] == "other.safetensors"
+    assert begun_from["video"].endswith(f"/{WEIGHTS}")
+
+
+def test_masks_of_other_settings_are_others_and_so_are_trainings_with_them(jobs_of, monkeypatch):
+    def keys(kind):
+        return {job.key for job in jobs_of("table-i")[1] if job.kind == kind}
+
+    masks, trainings = keys("masks"), keys("training")
+    config = dataclasses.make_dataclass("Other", ["classes"], frozen=True)
+    monkeypatch.setattr(networks, "CONFIG_CLASSES", {"grabcut": config})
+    assert not masks & keys("masks")
+    assert len(trainings - keys("training")) == 1, "that which learns them"
+
+
+def test_scores_of_linked_detections_depend_on_the_coefficients_that_come_along(
+    jobs_of, monkeypatch
+):
+    def keys():
+        return {job.key: job.task.linking for job in jobs_of("table-1")[1] if job.kind == "scores"}
+
+    before = keys()
+    monkeypatch.setattr(job_settings, "file_sha256", lambda path: "others")
+    changed = [linking for key, linking in before.items() if key not in keys()]
+    assert len(changed) == 2
+    assert None not in changed
 
 
 def test_trackers_are_compared_with_a_threshold_that_suits_them(jobs_of):

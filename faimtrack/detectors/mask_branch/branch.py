@@ -180,8 +180,9 @@ class MaskBranch(nn.Module, ABC, Generic[Features]):
         targets: Sequence[YoloxTargets | Targets],
         masks: Sequence[InstanceMasks],
         divide_by: Callable[[int], float] | None,
+        channels: Sequence[Tensor] | None = None,
     ) -> MaskLoss:
-        pairs = self._pairs(features, positives, targets, masks)
+        pairs = self._pairs(features, positives, targets, masks, channels)
         if pairs is None:
             # Parallel training waits for the gradients of every weight in every step.
             costs = sum((each.sum() * 0 for each in self.parameters()), torch.zeros(()))
@@ -201,20 +202,41 @@ class MaskBranch(nn.Module, ABC, Generic[Features]):
         positives: Sequence[Positives],
         targets: Sequence[YoloxTargets | Targets],
         masks: Sequence[InstanceMasks],
+        channels: Sequence[Tensor] | None,
     ) -> MaskPairs | None:
-        """Predicted masks beside the true ones; None if no box is to learn a mask."""
+        """Predicted masks beside the true ones; None if no box is to learn a mask.
+
+        The masks are those of the classes `channels` `(P,)` an image, else of the objects' own.
+        """
         if not any(len(each.objects) for each in positives):
             return None
         class_ids = [each.class_ids for each in targets]
-        wanted_classes = [
-            ids[each.objects] for ids, each in zip(class_ids, positives, strict=True)
-        ]
+        if channels is None:
+            channels = [ids[each.objects] for ids, each in zip(class_ids, positives, strict=True)]
         pooled = self.pooled(features, [each.boxes for each in positives])
-        logits = self.mask_head(pooled, torch.cat(wanted_classes))
+        logits = self.mask_head(pooled, torch.cat(list(channels)))
         with torch.autocast(logits.device.type, enabled=False):
             return mask_pairs(
                 logits, positives, masks, [each.boxes for each in targets], class_ids, self.config
             )
+
+
+class PyramidMaskBranch(MaskBranch[Features]):
+    """A branch whose `maps` are instance features all over the levels that `pool` reads."""
+
+    def pooled_from(self, maps: Mapping[str, Tensor], boxes: Sequence[Tensor]) -> Tensor:
+        """See `MaskBranch`."""
+        pooled: Tensor = self.pool(maps, boxes)
+        return pooled
+
+    def cells_of_level(
+        self, maps: Mapping[str, Tensor], number: int, image: int, size: tuple[int, int]
+    ) -> Tensor:
+        """See `MaskBranch`: all cells of the level, but those of the margins."""
+        stride = self.pool.strides[number]
+        rows, columns = (max(side // stride, 1) for side in size)
+        cells = list(maps.values())[number][image, :, :rows, :columns]
+        return cells.flatten(1).T
 
 
 def mean_of_stripes(pooled: Tensor, masks: Tensor | None, stripes: int) -> Tensor:

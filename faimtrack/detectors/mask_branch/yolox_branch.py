@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
 from faimtrack.detectors.faster_rcnn.roi_pool import PyramidRoiPool
-from faimtrack.detectors.mask_branch.branch import LEVEL_STRIDES, MaskBranch, require_masks
+from faimtrack.detectors.mask_branch.branch import LEVEL_STRIDES, PyramidMaskBranch, require_masks
 from faimtrack.detectors.mask_branch.config import MaskBranchConfig
 from faimtrack.detectors.mask_branch.extraction import InstanceFeatureExtraction
 from faimtrack.detectors.mask_branch.instances import InstanceMasks
@@ -18,7 +18,7 @@ from faimtrack.detectors.yolox.losses import YoloxLoss, YoloxTargets
 from faimtrack.detectors.yolox.network import Yolox, YoloxOutput
 
 
-class YoloxMaskBranch(MaskBranch[YoloxOutput]):
+class YoloxMaskBranch(PyramidMaskBranch[YoloxOutput]):
     """A YOLOX's: instance features of its dense classification features, then pooled."""
 
     def __init__(self, config: MaskBranchConfig, network: Yolox) -> None:
@@ -39,20 +39,6 @@ class YoloxMaskBranch(MaskBranch[YoloxOutput]):
     def maps(self, features: YoloxOutput) -> dict[str, Tensor]:
         """See `MaskBranch`."""
         return {str(stride): each for stride, each in self.instance_maps(features).items()}
-
-    def pooled_from(self, maps: Mapping[str, Tensor], boxes: Sequence[Tensor]) -> Tensor:
-        """See `MaskBranch`."""
-        pooled: Tensor = self.pool(maps, boxes)
-        return pooled
-
-    def cells_of_level(
-        self, maps: Mapping[str, Tensor], number: int, image: int, size: tuple[int, int]
-    ) -> Tensor:
-        """See `MaskBranch`: all cells of the level, but those of the margins."""
-        stride = self.pool.strides[number]
-        rows, columns = (max(side // stride, 1) for side in size)
-        cells = list(maps.values())[number][image, :, :rows, :columns]
-        return cells.flatten(1).T
 
     def loss(
         self,

@@ -6,32 +6,24 @@ import copy
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from faimtrack.atomic import atomic_file
 from faimtrack.detectors.onnx_writing import finish_model, trace_to_onnx
-from faimtrack.detectors.pictures import random_picture, smooth_picture
 from faimtrack.detectors.video.aggregation import Tokens
 from faimtrack.detectors.video.checkpoint import SETTING, LoadedVideoYolox
 from faimtrack.detectors.video.config import ProposalConfig
-from faimtrack.detectors.video.network import VideoYolox, join
-from faimtrack.detectors.video.patches import read_anchors
+from faimtrack.detectors.video.export_check import VideoExportDifference, compare_video_export
+from faimtrack.detectors.video.network import VideoYolox
 from faimtrack.detectors.yolox.config import YoloxExportConfig
-from faimtrack.detectors.yolox.export_check import (
-    SCORE_TOLERANCE,
-    ExportDifference,
-    compare_export,
-)
+from faimtrack.detectors.yolox.export_check import compare_export
 from faimtrack.detectors.yolox.folding import fold_batch_norm
-from faimtrack.detectors.yolox.letterbox import fill_input
 from faimtrack.detectors.yolox.onnx_metadata import YoloxOnnxMetadata
-from faimtrack.onnx import OnnxModel
 from faimtrack.weights.files import WeightsMetadata, write_weights
 
 FRAME_OUTPUTS = ("rows", "candidates", "classification", "partner")
@@ -40,41 +32,7 @@ FRAME_OUTPUTS = ("rows", "candidates", "classification", "partner")
 AGGREGATION_INPUTS = Tokens._fields
 """What the model of aggregation takes."""
 
-_FEATURE_TOLERANCE = 1e-4  # of the largest feature
-_STRAY_TOKENS = 0.02  # a cosine at the threshold may fall to either side in 32 bits
 _TRACED_TOKENS = 12
-
-
-@dataclass(frozen=True, kw_only=True)
-class VideoExportDifference:
-    """The largest differences between the files and torch on two pictures.
-
-    Attributes:
-        base: Of the base detector's rows.
-        feature: Of the candidates' features, as a part of the largest feature.
-        score: Of refined class probabilities, but for the strays.
-        strays: The share of proposals whose probabilities differ by more than 1e-4.
-    """
-
-    base: ExportDifference
-    feature: float
-    score: float
-    strays: float
-
-    @property
-    def is_small(self) -> bool:
-        """Whether rows agree, features to 1e-4, and probabilities to 1e-4 but for 2% at most."""
-        return (
-            self.base.is_small
-            and self.feature <= _FEATURE_TOLERANCE
-            and self.strays <= _STRAY_TOKENS
-        )
-
-    def __str__(self) -> str:
-        return (
-            f"{self.base}, features by {self.feature:.1e} of the largest and refined scores by "
-            f"{self.score:.1e} ({self.strays:.1%} of proposals by more)"
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +106,7 @@ def export_onnx(
         _trace_frames(network, frames, metadata, proposals)
         _trace_aggregation(network, aggregation, metadata)
         base = compare_export(frames, loaded.base.network, metadata)
-        difference = _compare(frames, aggregation, network, metadata, proposals, base)
+        difference = compare_video_export(frames, aggregation, network, metadata, proposals, base)
         if not difference.is_small:
             raise ValueError(
                 f"{path}: expected models that agree with torch, got {difference}: not written"
@@ -318,47 +276,3 @@ def _properties(network: VideoYolox, metadata: YoloxOnnxMetadata, part: str) -> 
 
 def _as_json(config: Any) -> str:
     return json.dumps({name: asdict(config)[name] for name in sorted(asdict(config))})
-
-
-def _compare(
-    frames: Path,
-    aggregation: Path,
-    network: VideoYolox,
-    metadata: YoloxOnnxMetadata,
-    config: ProposalConfig,
-    base: ExportDifference,
-) -> VideoExportDifference:
-    """Run both files and the network on two pictures."""
-    height, width = metadata.input_size
-    images = np.empty((2, 3, height, width), np.float32)
-    for picture, out in zip((random_picture, smooth_picture), images, strict=True):
-        fill_input(picture(height, width), metadata.input_convention, out)
-    model = OnnxModel(frames, providers=["CPUExecutionProvider"])
-    rows, candidates, *features = model.run(images)
-    with torch.inference_mode():
-        output = network(torch.from_numpy(images))
-        anchors = list(torch.from_numpy(candidates))
-        feature = 0.0
-        for maps, found in zip((output.classification, output.partner), features, strict=True):
-            expected = read_anchors(maps, anchors).numpy()
-            scale = np.abs(expected).max(initial=1e-12)
-            feature = max(
-                feature, float(np.abs(found.reshape(expected.shape) - expected).max() / scale)
-            )
-        best = output.base.rows()[..., 4].topk(candidates.shape[1]).values.numpy()
-        gap = np.abs(np.take_along_axis(rows[..., 4], candidates, axis=1) - best).max()
-        _, clip = network.encode(torch.from_numpy(images), config)
-        tokens = join([clip, clip[:1]])  # of different lengths
-        logits = network.refine([clip, clip[:1]])
-    base = replace(base, is_small=base.is_small and bool(gap <= SCORE_TOLERANCE))
-    joined = OnnxModel(aggregation, providers=["CPUExecutionProvider"])
-    (scores,) = joined.run(*(each.numpy() for each in tokens))
-    expected = torch.cat([each.sigmoid() for each in logits]).numpy()
-    differences = np.abs(scores[tokens.is_real.numpy()] - expected).max(axis=1, initial=0)
-    is_same = differences <= SCORE_TOLERANCE  # false of what is no number
-    return VideoExportDifference(
-        base=base,
-        feature=feature,
-        score=float(differences[is_same].max(initial=0)),
-        strays=1 - float(is_same.mean()) if len(is_same) else 0.0,
-    )

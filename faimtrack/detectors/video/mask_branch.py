@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,17 +12,15 @@ from torchvision.ops import clip_boxes_to_image
 
 from faimtrack.config import parameter
 from faimtrack.detectors.faster_rcnn.roi_pool import PyramidRoiPool
-from faimtrack.detectors.mask_branch.branch import LEVEL_STRIDES, MaskBranch, require_masks
+from faimtrack.detectors.mask_branch.branch import (
+    LEVEL_STRIDES,
+    PyramidMaskBranch,
+    require_masks,
+)
 from faimtrack.detectors.mask_branch.config import MaskBranchConfig
 from faimtrack.detectors.mask_branch.extraction import InstanceFeatureExtraction
 from faimtrack.detectors.mask_branch.instances import InstanceMasks
-from faimtrack.detectors.mask_branch.losses import (
-    MaskLoss,
-    MaskPairs,
-    mask_ious,
-    mask_losses,
-    mask_pairs,
-)
+from faimtrack.detectors.mask_branch.losses import MaskLoss
 from faimtrack.detectors.mask_branch.positives import Positives
 from faimtrack.detectors.video.losses import RefinedTargets
 from faimtrack.detectors.video.network import VideoOutput, VideoYolox
@@ -48,7 +46,7 @@ class VideoMaskBranchConfig(MaskBranchConfig):
     )
 
 
-class VideoMaskBranch(MaskBranch[VideoOutput]):
+class VideoMaskBranch(PyramidMaskBranch[VideoOutput]):
     """Masks of proposals, read from instance features (paper, 3.1).
 
     A network that compares instance features (FAIM) lends them; beside one that does not (YOLOV
@@ -97,20 +95,6 @@ class VideoMaskBranch(MaskBranch[VideoOutput]):
         made = self.extraction([levels[stride] for stride in strides])
         return {str(stride): each for stride, each in zip(strides, made, strict=True)}
 
-    def pooled_from(self, maps: Mapping[str, Tensor], boxes: Sequence[Tensor]) -> Tensor:
-        """See `MaskBranch`."""
-        pooled: Tensor = self.pool(maps, boxes)
-        return pooled
-
-    def cells_of_level(
-        self, maps: Mapping[str, Tensor], number: int, image: int, size: tuple[int, int]
-    ) -> Tensor:
-        """See `MaskBranch`: all cells of the level, but those of the margins."""
-        stride = self.pool.strides[number]
-        rows, columns = (max(side // stride, 1) for side in size)
-        cells = list(maps.values())[number][image, :, :rows, :columns]
-        return cells.flatten(1).T
-
     def loss(
         self,
         output: VideoOutput,
@@ -147,30 +131,7 @@ class VideoMaskBranch(MaskBranch[VideoOutput]):
             is_target = self.config.channel == "target"
             wanted = target.class_ids[chosen.objects]
             channels.append(wanted if is_target else part[learnt].argmax(dim=1))
-        if not any(len(each.objects) for each in positives):
-            return self._loss(output, positives, targets, masks, divide_by)
-        pairs = self._compared(output, positives, channels, targets, masks)
-        with torch.autocast(pairs.logits.device.type, enabled=False):
-            costs = mask_losses(pairs, self.config.loss).sum()
-        count = len(pairs.logits)
-        divisor = max(count, 1) if divide_by is None else divide_by(count)
-        mean_iou = mask_ious(pairs).sum() / max(count, 1)
-        return MaskLoss(self.config.weight * costs / divisor, count, mean_iou)
-
-    def _compared(
-        self,
-        output: VideoOutput,
-        positives: Sequence[Positives],
-        channels: Sequence[Tensor],
-        targets: Sequence[YoloxTargets],
-        masks: Sequence[InstanceMasks],
-    ) -> MaskPairs:
-        """As `MaskBranch._pairs`, but each mask is one of a class that may not be its object's."""
-        pooled = self.pooled(output, [each.boxes for each in positives])
-        logits = self.mask_head(pooled, torch.cat(list(channels)))
-        boxes, class_ids = ([each.boxes for each in targets], [each.class_ids for each in targets])
-        with torch.autocast(logits.device.type, enabled=False):
-            return mask_pairs(logits, positives, masks, boxes, class_ids, self.config)
+        return self._loss(output, positives, targets, masks, divide_by, channels)
 
 
 class _AsGiven(InstanceFeatureExtraction):
