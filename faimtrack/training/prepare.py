@@ -154,6 +154,11 @@ def _prepare_video(
     ]
     checkpoint = _initial_checkpoint(recipe, remarks, is_needed=need_initial_weights)
     if checkpoint is None and network.frozen != "none":
+        if need_initial_weights:
+            raise ValueError(
+                "network.initial_weights: expected the base detector's weights, for "
+                f"network.frozen is {network.frozen} and random ones would stay random, got none"
+            )
         remarks.append(f"network.frozen is {network.frozen}: random weights will stay random")
     learner = build_video_learner(
         recipe, videos.class_names, input_convention=input_convention_of(checkpoint)

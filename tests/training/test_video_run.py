@@ -132,13 +132,19 @@ def test_a_base_detector_of_other_classes_is_refused_before_anything_is_written(
 def test_faim_learns_people_too_and_says_what_its_proposals_cover(small_crowd, tmp_path):
     said = []
     run = run_of("crowd/faim-people", small_crowd, tmp_path / "run", "group_frames=3", "steps=1",
-                 "pictures=0", "at_end=true")  # fmt: skip
+                 "pictures=0", "at_end=true", "network.frozen=none")  # fmt: skip
     result = train(run, lambda progress: said.append(progress.remark))
     assert read_checkpoint(result.weights).metadata.classes == ("person",)
     scored = [row for row in rows_of(tmp_path / "run") if row["HOTA"]]
     assert 0 <= float(scored[0]["proposal_recall"]) <= 1
     assert any("proposals a frame cover" in line for line in said)
-    assert any("random weights will stay random" in line for line in said)
+
+
+def test_a_base_detector_of_random_weights_is_not_frozen(object_crowds, tmp_path):
+    run = run_of("crowd/yolov", object_crowds, tmp_path / "run", "group_frames=3", "steps=1")
+    with pytest.raises(ValueError, match="expected the base detector's weights, for network"):
+        train(run)
+    assert not (tmp_path / "run").exists()
 
 
 def test_data_that_changed_are_another_training(object_crowds, tmp_path):

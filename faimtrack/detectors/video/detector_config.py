@@ -40,7 +40,7 @@ class VideoDetectorConfig(ProposalConfig, YoloxReading, TorchConfig):
         "end causal.",
     )
     group_frames: int = parameter(
-        32, "Frames that are looked at together, the key frame among them.", unit="frames", low=1
+        32, "Frames that are looked at together, the key frame among them.", unit="frames", low=2
     )
     local_frames: int | None = parameter(
         None,

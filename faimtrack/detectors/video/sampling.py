@@ -68,7 +68,7 @@ class LocalSampling(ReferenceSampling):
 
 
 class MixedSampling(ReferenceSampling):
-    """The frames around each, and others drawn from the rest of the video (paper, Table 3)."""
+    """The frames around each, and others drawn from the rest of the video."""
 
     def __init__(self, group_frames: int, local_frames: int, seed: int) -> None:
         """Look at windows of `local_frames`, and fill them up to `group_frames` from `seed`."""
