@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from faimtrack.datasets.crowd.appearance import Appearance, appearance
 from faimtrack.datasets.crowd.background import background
 from faimtrack.datasets.crowd.brush import Brush, paint_person, paint_rigid
+from faimtrack.datasets.crowd.canvas import Canvas
 from faimtrack.datasets.crowd.figure import RIGID_SHAPES, Figures, habits, outlines, pose
 from faimtrack.datasets.crowd.integers import Integers, divide_rounded
 from faimtrack.datasets.crowd.kinds import KINDS
@@ -31,16 +32,11 @@ class PeopleRenderer:
         config, draws = crowd.config, crowd.draws
         scene = Scene.of(config)
         self._crowd = crowd
-        self._size = (config.width, config.height)
-        self._offset = np.array([scene.left, scene.top]) / SUBPIXELS
-        self._background = background(config, scene, draws)
         self._light = Light(config, scene, crowd.camera, draws)
         ids = np.unique(crowd.annotations.track_ids).tolist()
         self._looks: dict[int, Appearance] = {each: appearance(draws, each) for each in ids}
         random = np.random.default_rng(int(draws.bits("sensor", [0])[0]))
-        self._grain = random.normal(
-            0, random.uniform(1.6, 3.6), (config.height + 32, config.width + 32, 3)
-        ).astype(np.int16)
+        self._canvas = Canvas(crowd, background(config, scene, draws), random, (1.6, 3.6))
         self._softness = float(random.uniform(0.35, 0.6))
 
     def render(self, frame: int) -> RenderedFrame:
@@ -48,36 +44,15 @@ class PeopleRenderer:
         table = self._crowd.annotations
         rows = table.rows_of(frame)
         figures = table.figures.select(rows)
-        image = self._empty_scene(frame)
+        image = self._canvas.empty_scene(frame)
         self._light.cast_shadows(image, figures)
         ids = np.zeros(image.shape[:2], dtype=np.int32)
         order = np.argsort(-table.distance[rows], kind="stable")
         self._paint(image, ids, figures.select(order))
         cv2.multiply(image, self._light.field(frame), dst=image, scale=1 / 128)
         image = cv2.GaussianBlur(image, (3, 3), self._softness)
-        self._add_grain(image, frame)
+        self._canvas.add_grain(image, frame)
         return RenderedFrame(index=frame, image=image, ids=ids)
-
-    def _empty_scene(self, frame: int) -> Image:
-        """The background as the camera of this frame sees it."""
-        warp = self._crowd.camera.canvas_to_frame(frame)
-        zoom = warp[0, 0]
-        # Pixel (0, 0) of a picture is centred half a pixel from its corner.
-        warp[:, 2] += zoom * (self._offset + 0.5) - 0.5
-        if self._crowd.config.camera == "static":
-            return self._background[: self._size[1], : self._size[0]].copy()
-        image: Image = cv2.warpAffine(
-            self._background, warp, self._size, borderMode=cv2.BORDER_REFLECT_101
-        )
-        return image
-
-    def _add_grain(self, image: Image, frame: int) -> None:
-        """Sensor noise: another window of one noise picture in each frame."""
-        draws = self._crowd.draws
-        top, left = draws.one("grain y", frame, 0, 31), draws.one("grain x", frame, 0, 31)
-        height, width = image.shape[:2]
-        grain = self._grain[top : top + height, left : left + width]
-        cv2.add(image, grain, dst=image, dtype=cv2.CV_8U)
 
     def _paint(self, image: Image, ids: NDArray[np.int32], figures: Figures) -> None:
         """Paint all figures, the farthest first."""

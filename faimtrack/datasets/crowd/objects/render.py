@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from faimtrack.datasets.crowd.canvas import Canvas
 from faimtrack.datasets.crowd.integers import Integers, divide_rounded
 from faimtrack.datasets.crowd.objects.bodies import BODY
 from faimtrack.datasets.crowd.objects.clutter import clutter
@@ -17,10 +16,8 @@ from faimtrack.datasets.crowd.objects.lives import habitat_of
 from faimtrack.datasets.crowd.objects.states import ObjectStates, silhouettes
 from faimtrack.datasets.crowd.rendered import RenderedFrame
 from faimtrack.datasets.crowd.scene import SUBPIXELS, Scene
+from faimtrack.datasets.crowd.simulate import Crowd
 from faimtrack.structures import Image
-
-if TYPE_CHECKING:
-    from faimtrack.datasets.crowd.simulate import Crowd
 
 _FINE = 2  # Silhouettes are painted so many times larger and then averaged down.
 _CIRCLE_POINTS = 16
@@ -35,12 +32,8 @@ class ObjectRenderer:
 
     def __init__(self, crowd: Crowd, states: ObjectStates) -> None:
         config, draws = crowd.config, crowd.draws
-        scene = Scene.of(config)
         self._crowd = crowd
         self._states = states
-        self._size = (config.width, config.height)
-        self._offset = np.array([scene.left, scene.top]) / SUBPIXELS
-        self._background = habitat_picture(config, scene, draws)
         self._clutter = clutter(config, draws)
         habitat = habitat_of(draws)
         self._coats = {
@@ -48,9 +41,8 @@ class ObjectRenderer:
         }
         self._clutter_coats = [clutter_coat(draws, habitat, each.number) for each in self._clutter]
         random = np.random.default_rng(int(draws.bits("object sensor", [0])[0]))
-        self._grain = random.normal(
-            0, random.uniform(1.5, 4.0), (config.height + 32, config.width + 32, 3)
-        ).astype(np.int16)
+        picture = habitat_picture(config, Scene.of(config), draws)
+        self._canvas = Canvas(crowd, picture, random, (1.5, 4.0))
         self._softness = float(random.uniform(0.3, 0.7))
         self._clutter_softness = float(random.uniform(0.6, 2.2))
         self._flicker = random.uniform(0, 6.28, 2)
@@ -60,7 +52,7 @@ class ObjectRenderer:
         table, camera = self._crowd.annotations, self._crowd.camera
         rows = table.rows_of(frame)
         states = self._states.select(rows)
-        image = self._empty_scene(frame)
+        image = self._canvas.empty_scene(frame)
         ids = np.zeros(image.shape[:2], dtype=np.int32)
         nearest = [
             *[(away, row, True) for row, away in enumerate(table.distance[rows].tolist())],
@@ -78,7 +70,7 @@ class ObjectRenderer:
         gain = 1 + 0.05 * np.sin(time_s * 0.9 + self._flicker[0])
         gain += 0.03 * np.sin(time_s * 4.1 + self._flicker[1])
         image = cv2.GaussianBlur(cv2.convertScaleAbs(image, alpha=gain), (3, 3), self._softness)
-        self._add_grain(image, frame)
+        self._canvas.add_grain(image, frame)
         return RenderedFrame(index=frame, image=image, ids=ids)
 
     def _paint_object(self, image: Image, ids: NDArray[np.int32], state: ObjectStates) -> None:
@@ -91,26 +83,6 @@ class ObjectRenderer:
         layer = _Layer(shape.discs[0][order], labels[order], self._coats[track])
         smear = (float(state.blur_x[0]) / SUBPIXELS, float(state.blur_y[0]) / SUBPIXELS)
         layer.lay(image, ids, track, float(state.defocus[0]) / SUBPIXELS, smear)
-
-    def _empty_scene(self, frame: int) -> Image:
-        """The background as the camera of this frame sees it."""
-        if self._crowd.config.camera == "static":
-            return self._background[: self._size[1], : self._size[0]].copy()
-        warp = self._crowd.camera.canvas_to_frame(frame)
-        # Pixel (0, 0) of a picture is centred half a pixel from its corner.
-        warp[:, 2] += warp[0, 0] * (self._offset + 0.5) - 0.5
-        image: Image = cv2.warpAffine(
-            self._background, warp, self._size, borderMode=cv2.BORDER_REFLECT_101
-        )
-        return image
-
-    def _add_grain(self, image: Image, frame: int) -> None:
-        """Sensor noise: another window of one noise picture in each frame."""
-        draws = self._crowd.draws
-        top, left = draws.one("grain y", frame, 0, 31), draws.one("grain x", frame, 0, 31)
-        height, width = image.shape[:2]
-        grain = self._grain[top : top + height, left : left + width]
-        cv2.add(image, grain, dst=image, dtype=cv2.CV_8U)
 
 
 class _Layer:
