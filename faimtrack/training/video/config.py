@@ -54,6 +54,12 @@ class VideoTrainingNetworkConfig(YoloxNetworkConfig, VideoNetworkConfig, Proposa
         "Keep the batch norms of what is frozen as they are; else their averages follow the "
         "clips, as in YOLOV's code.",
     )
+    branch_norms: Literal["follow", "stand"] = parameter(
+        "follow",
+        "Batch norms beside the base detector. follow: they see each step's clips, as in YOLOV's "
+        "code; stand: they use the averages that they start with, as they will when it detects; "
+        "the clip of one video is a poor sample of all.",
+    )
     branch_start: Literal["random", "classification"] = parameter(
         "random",
         "What the video object branch starts as where the initial weights have none; "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from itertools import accumulate, pairwise
 from typing import Any, Literal
 
@@ -75,6 +76,7 @@ class VideoLearner(Learner):
         self.input_convention = input_convention
         self._proposals = config.proposing
         self._freezes_norms = config.frozen_norms
+        self._norms_stand = config.branch_norms == "stand"
         self._frozen = config.frozen
         self._loss = loss or VideoLossConfig()
         self._assignment = assignment or SimOtaConfig.preset("yolov")
@@ -98,12 +100,21 @@ class VideoLearner(Learner):
         return [network.backbone, *features]
 
     def train(self, mode: bool = True) -> VideoLearner:
-        """Let it learn, but for batch norms of what is frozen."""
+        """Let it learn, but for batch norms of what is frozen, and those that are to stand."""
         super().train(mode)
         if self._freezes_norms:
             for part in self.frozen_parts():
                 part.eval()
+        if self._norms_stand:
+            for norm in self._branch_norms():
+                norm.eval()
         return self
+
+    def _branch_norms(self) -> Iterator[nn.Module]:
+        """The batch norms beside the base detector; the scale and shift of each do learn."""
+        for part in (self.network.video, self.mask_branch):
+            if part is not None:
+                yield from (each for each in part.modules() if isinstance(each, nn.BatchNorm2d))
 
     def forward(self, batch: ClipBatch, *, is_plain: bool, divide_by: DivideBy) -> Answer:
         """Losses on a batch of clips."""
