@@ -45,6 +45,28 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise
 
 
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Refuse a file that could not be written, before the work that it is to hold.
+
+    Nothing is made or touched; a disk that is full is found out later.
+
+    Raises:
+        IsADirectoryError: `path` is a folder.
+        NotADirectoryError: What is to be its folder is a file.
+        PermissionError: Nothing may be written where it is to lie.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: expected a file to write, got a folder")
+    folder = next((each for each in path.parents if each.exists()), Path())
+    if not folder.is_dir():
+        raise NotADirectoryError(f"{folder}: expected a folder for {path.name}, got a file")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(
+            f"{folder}: expected a folder for {path.name}, got one that may not be written"
+        )
+
+
 @contextmanager
 def atomic_directory(path: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[Path]:
     """Give a temporary folder beside `path`; rename it on success, remove it on any failure.

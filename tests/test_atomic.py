@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from faimtrack.atomic import atomic_directory, atomic_file, claimed
+from faimtrack.atomic import atomic_directory, atomic_file, check_writable, claimed
 
 
 def names_in(folder):
@@ -195,3 +195,24 @@ def test_a_claim_ends_with_its_process_or_with_all_that_were_forked(tmp_path, ac
     finally:
         holder.kill()
         os.kill(worker, signal.SIGKILL)
+
+
+def test_a_file_that_can_be_written_is_not_made_by_asking(tmp_path):
+    (tmp_path / "there").write_text("mine")
+    for name in ("there", "new", "folder/below/new"):
+        check_writable(tmp_path / name)
+    assert names_in(tmp_path) == ["there"]
+    assert (tmp_path / "there").read_text() == "mine"
+
+
+def test_what_cannot_be_written_is_known_before(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("mine")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(IsADirectoryError, match="expected a file to write, got a folder"):
+        check_writable(tmp_path)
+    for path in ("file/a.json", "file/below/a.json"):
+        with pytest.raises(NotADirectoryError, match=r"^file: expected a folder for a\.json, got"):
+            check_writable(path)
+    monkeypatch.setattr("os.access", lambda *_: False)  # whoever runs this may be allowed all
+    with pytest.raises(PermissionError, match=r"^\.: expected a folder for a, got one that may"):
+        check_writable("a")

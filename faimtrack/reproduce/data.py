@@ -1,4 +1,4 @@
-"""Where an experiment's data lie; crowds are made if there are none yet."""
+"""Where an experiment's data lie; crowds are drawn if there are none yet."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from faimtrack.datasets.crowd import write_bench
+from faimtrack.datasets.crowd.bench import bench_sequences
 from faimtrack.reproduce.suites import Suite
 
 CROWD = "crowd"
 """What stands for data that are made here."""
+_HALVES = ("train", "test")
 _SPLIT = "full"
 
 
@@ -24,6 +26,7 @@ class Data:
         split: Which part of `test` is scored; None: what a recipe validates on.
         masks: Where pseudo masks lie if not with their videos.
         makes_masks: Whether those that need no network are made if they are not there.
+        undrawn: The bench that is to be drawn there first; None: the data are there.
     """
 
     train: Path
@@ -31,49 +34,91 @@ class Data:
     split: str | None = None
     masks: Path | None = None
     makes_masks: bool = False
+    undrawn: str | None = None
 
 
-def locate_data(
-    suite: Suite,
-    named: str,
-    output: Path,
-    *,
-    masks_root: Path | None = None,
-    say: Callable[[str], None] = lambda line: None,
-) -> Data:
-    """Find the data of a suite, or make them.
+def locate_data(suite: Suite, named: str, output: Path, *, masks_root: Path | None = None) -> Data:
+    """Find the data of a suite, or the place where they will be drawn.
 
     Args:
         suite: Whose.
-        named: A folder, or `crowd` for crowds that are made in the output folder, once.
+        named: A folder, or `crowd` for crowds that are drawn in the output folder, once.
         output: Of the experiments.
         masks_root: Where pseudo masks lie if not with their videos.
-        say: Takes lines for people.
 
     Raises:
-        ValueError: There is nothing to be made for the suite.
-        OSError: A folder is not there, or cannot be written.
+        ValueError: There is nothing to be drawn for the suite, or other crowds lie there.
+        OSError: A folder is not there or cannot be read.
     """
+    if masks_root is not None and not masks_root.is_dir():
+        raise NotADirectoryError(f"{masks_root}: expected a folder of masks, got none")
+    undrawn = None
     if named == CROWD:
         if suite.bench is None:
             raise ValueError(f"data: expected a folder of {suite.title}, got {CROWD}")
         folder = output / "data" / suite.bench
-        if not folder.is_dir():
-            say(f"{suite.bench}: drawn into {folder}")
-            write_bench(suite.bench, folder)
+        if folder.is_dir():
+            _require_bench(folder, suite.bench)
+        else:
+            undrawn = suite.bench
     else:
         folder = Path(named)
-    if not folder.is_dir():
-        raise NotADirectoryError(f"{folder}: expected a folder of {suite.title}, got none")
+        _require_data(suite, folder)
     if not suite.has_halves:
         return Data(train=folder, test=folder, masks=masks_root)
-    for half in (folder / "train", folder / "test"):
-        if not half.is_dir():
-            raise NotADirectoryError(f"{half}: expected a folder of crowds, got none")
     return Data(
         train=folder / "train",
         test=folder / "test",
         split=_SPLIT,
         masks=masks_root,
         makes_masks=masks_root is None,
+        undrawn=undrawn,
+    )
+
+
+def draw_data(data: Data, say: Callable[[str], None] = lambda line: None) -> None:
+    """Draw data that are not there yet.
+
+    Args:
+        data: As `locate_data` found them.
+        say: Takes lines for people.
+
+    Raises:
+        ValueError: Crowds are drawn otherwise than when the bench was frozen.
+        OSError: They cannot be written; nothing is left behind.
+    """
+    if data.undrawn is None:
+        return
+    folder = data.train.parent
+    say(f"{data.undrawn}: is drawn into {folder}, once")
+    write_bench(data.undrawn, folder)
+    say(f"{data.undrawn}: drawn")
+
+
+def _require_data(suite: Suite, folder: Path) -> None:
+    if not folder.is_dir():
+        raise NotADirectoryError(f"{folder}: expected a folder of {suite.title}, got none")
+    for half in _HALVES if suite.has_halves else ():
+        if not (folder / half).is_dir():
+            raise NotADirectoryError(f"{folder / half}: expected a folder of crowds, got none")
+
+
+def _require_bench(folder: Path, bench: str) -> None:
+    """Refuse crowds of others, or of an earlier version, in a bench's place; by their names."""
+    expected = {f"{each.split}/{each.config.name}" for each in bench_sequences(bench)}
+    found = {
+        f"{half}/{path.parent.name}"
+        for half in _HALVES
+        for path in (folder / half).glob("*/seqinfo.ini")
+    }
+    if found == expected:
+        return
+    wrong = [
+        f"{len(names)} {word} (such as {min(names)})"
+        for names, word in ((expected - found, "missing"), (found - expected, "of others"))
+        if names
+    ]
+    raise ValueError(
+        f"{folder}: expected the {len(expected)} sequences of {bench}, got {len(found)}: "
+        f"{' and '.join(wrong)}; without that folder they are drawn anew"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from faimtrack.motfile import find_sequences
 from faimtrack.provenance import file_sha256
 from faimtrack.reproduce.tasks import ScoredVideos
+from faimtrack.weights import find_weights, weights_entries, weights_sha256
 
 if TYPE_CHECKING:
     from faimtrack.training.recipe import TrainingRecipe
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class DataHashes:
-    """Of ground truth and masks; images are too many."""
+    """Of ground truth, masks and initial weights; images are too many."""
 
     def __init__(self) -> None:
         self._known: dict[str, Any] = {}
@@ -38,24 +38,36 @@ class DataHashes:
             ValueError: Data are wrong.
             OSError: They cannot be read.
         """
-        from faimtrack.training.prepare import data_hashes
-        from faimtrack.training.video.config import VideoClipsConfig
-        from faimtrack.training.video.data import open_clip_videos, video_hashes
-
-        source = recipe.mask_branch.source if with_masks and recipe.mask_branch else None
+        if not with_masks:
+            recipe = dataclasses.replace(recipe, mask_branch=None)
+        source = recipe.mask_branch.source if recipe.mask_branch else None
         data: Any = recipe.data
-        told = (data.dataset, data.split) if hasattr(data, "dataset") else dataclasses.asdict(data)
+        told: Any = dataclasses.asdict(data)
+        if recipe.learns_from_videos:  # which of their frames makes no difference
+            told = (data.dataset, data.split, data.det)
         key = f"learnt from {source} {told}"
         if key not in self._known:
-            plain = recipe if source else dataclasses.replace(recipe, mask_branch=None)
-            self._known[key] = data_hashes(plain, places)
-            if source and isinstance(data, VideoClipsConfig):
-                # Without masks the training will say so; rows that need none go on.
-                with contextlib.suppress(ValueError, OSError):
-                    videos = open_clip_videos(recipe, places)
-                    self._known[key] = video_hashes(videos, "videos and masks")
+            self._known[key] = _learnt_hashes(recipe, places)
         found: Mapping[str, str] = self._known[key]
         return found
+
+    def weights(self, named: str | None) -> str | None:
+        """What initial weights are, wherever they lie.
+
+        Args:
+            named: A file, or a name of the registry or of the user's cache; None: random ones.
+
+        Returns:
+            A registered name as it is, for its bytes are fixed, and so what cannot be found, which
+            the training will say; else the SHA-256.
+
+        Raises:
+            OSError: A file that is there cannot be read.
+        """
+        key = f"weights {named}"
+        if named is not None and key not in self._known:
+            self._known[key] = _weights_hash(named)
+        return None if named is None else str(self._known[key])
 
     def videos(self, videos: ScoredVideos) -> Mapping[str, str]:
         """Of videos that are scored.
@@ -88,3 +100,48 @@ class DataHashes:
             }
         found: Mapping[str, str] = self._known[key]
         return found
+
+
+class NoHashes(DataHashes):
+    """Of nothing, for jobs that are looked at before there are data and are never done."""
+
+    def learnt_from(
+        self, recipe: TrainingRecipe, places: DataPlaces, *, with_masks: bool
+    ) -> Mapping[str, str]:
+        """Nothing."""
+        return {}
+
+    def videos(self, videos: ScoredVideos) -> Mapping[str, str]:
+        """Nothing."""
+        return {}
+
+    def sequences(self, data: Path) -> Mapping[str, str]:
+        """Nothing."""
+        return {}
+
+
+def _learnt_hashes(recipe: TrainingRecipe, places: DataPlaces) -> dict[str, str]:
+    from faimtrack.training.prepare import data_hashes
+
+    if recipe.mask_branch is None:
+        return data_hashes(recipe, places)
+    try:
+        found = data_hashes(recipe, places)
+    except (ValueError, OSError):
+        # Without masks the training will say so; rows that need none go on.
+        return data_hashes(dataclasses.replace(recipe, mask_branch=None), places)
+    # Keys of jobs that were done have this word.
+    return {"videos and masks" if role == "videos" else role: each for role, each in found.items()}
+
+
+def _weights_hash(named: str) -> str:
+    path = Path(named)
+    if path.is_file():
+        return weights_sha256(path)
+    is_registered = any(entry.name == named for entry in weights_entries())
+    if path.name != named or is_registered:
+        return path.name
+    try:
+        return weights_sha256(find_weights(named))
+    except (FileNotFoundError, ValueError):
+        return named

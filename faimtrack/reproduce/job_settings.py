@@ -19,14 +19,19 @@ _TRAINING_BLOCKS = (
 _FREE = ("log_every", "checkpoint_every", "checkpoints_kept")
 
 
-def training_tree(recipe: TrainingRecipe, *, is_based: bool) -> dict[str, Any]:
-    """All settings that weights depend on; of a base detector its job or its hash tells more."""
+def training_tree(recipe: TrainingRecipe, *, initial_weights: str | None) -> dict[str, Any]:
+    """All settings that weights depend on.
+
+    Args:
+        recipe: Whose.
+        initial_weights: What tells them from others, in place of where they lie; None: random
+            ones, or those of a job.
+    """
     tree = {block: value for block, value in recipe.tree().items() if block in _TRAINING_BLOCKS}
     tree["schedule"] = {
         name: value for name, value in tree["schedule"].items() if name not in _FREE
     }
-    if is_based:
-        tree["network"] = {**tree["network"], "initial_weights": None}
+    tree["network"] = {**tree["network"], "initial_weights": initial_weights}
     return tree
 
 

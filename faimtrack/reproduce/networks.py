@@ -8,22 +8,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from faimtrack.datasets.crowd import OBJECT_KINDS
 from faimtrack.detectors.video.linking.config import CONFIG_CLASSES as LINK_CONFIG_CLASSES
 from faimtrack.detectors.video.linking.config import LinkMethod
-from faimtrack.masks.config import CONFIG_CLASSES, PEDESTRIAN
-from faimtrack.masks.methods import MaskMethod
 from faimtrack.provenance import file_sha256
 from faimtrack.reproduce.data_hashes import DataHashes
 from faimtrack.reproduce.experiments import JobKind
 from faimtrack.reproduce.job_settings import link_settings, training_tree
 from faimtrack.reproduce.jobs import Job
+from faimtrack.reproduce.mask_jobs import MaskJobs
 from faimtrack.reproduce.overrides import Overrides
 from faimtrack.reproduce.request import Request
 from faimtrack.reproduce.suites import Suite
 from faimtrack.reproduce.tasks import (
     DetectionTask,
-    MasksTask,
     ScoredVideos,
     ScoresTask,
     TrackingTask,
@@ -39,25 +36,26 @@ TIMED_FRAMES = 64
 _LINK_TIMED_VIDEOS = 5
 _STEPS_AT_STAKE = 100
 """Steps from one checkpoint to the next at most: what is lost when the time is over."""
-_MADE_MASKS = ("grabcut", "box", "shuffled")
-_CROWD_CLASSES = (PEDESTRIAN, *(kind.mot_class for kind in OBJECT_KINDS))
 _WITHOUT_VALIDATION = (
     "validation.every_steps=0", "validation.every_epochs=0", "validation.at_end=false",
 )  # fmt: skip
 
 
 class NetworkJobs:
-    """Makes jobs, the same one for the same settings."""
+    """Makes jobs, the same one for the same settings.
 
-    def __init__(self, request: Request) -> None:
-        """Say what is wanted.
+    Attributes:
+        request: What is wanted.
+        overrides: What was set for all.
+        masks: Makes the jobs that make masks.
+    """
 
-        Raises:
-            OSError: The base detector's weights cannot be read.
-        """
+    def __init__(self, request: Request, hashes: DataHashes | None = None) -> None:
+        """Say what is wanted, and who looks at data; None: somebody who has seen none yet."""
         self.request = request
         self.overrides = Overrides(request.overrides)
-        self._hashes = DataHashes()
+        self._hashes = DataHashes() if hashes is None else hashes
+        self.masks = MaskJobs(request.data, request.output, self._hashes)
         self._recipes: dict[tuple[str, tuple[str, ...]], TrainingRecipe] = {}
 
     @property
@@ -92,10 +90,12 @@ class NetworkJobs:
             begun_from.append(f"network.initial_weights={self._weights(base_job)}")
         own = [*changes, f"schedule.seed={seed}", *_WITHOUT_VALIDATION]
         recipe = self.recipe(network, [*own, *begun_from])
-        places, masks = self._places(recipe)
+        places, masks = self.masks.places(recipe)
         needs += [] if masks is None else [masks]
+        # Of a base the job or the hash tells more than where its weights lie.
+        begins = None if base else self._hashes.weights(recipe.network.initial_weights)
         settings |= {
-            "recipe": training_tree(recipe, is_based=base is not None),
+            "recipe": training_tree(recipe, initial_weights=begins),
             "data": self._hashes.learnt_from(recipe, places, with_masks=masks is None),
             "masks": None if masks is None else masks.key,
         }
@@ -233,12 +233,13 @@ class NetworkJobs:
             OSError: As `training`.
         """
         recipe = self.recipe(network, [*changes, f"schedule.seed={seed}", *_WITHOUT_VALIDATION])
-        places, masks = self._places(recipe)
+        places, masks = self.masks.places(recipe)
+        begins = self._hashes.weights(recipe.network.initial_weights)
         job = Job(
             kind="cost",
             title=self._title(network, changes, seed, "one step"),
             settings={
-                "recipe": training_tree(recipe, is_based=False),
+                "recipe": training_tree(recipe, initial_weights=begins),
                 "data": self._hashes.learnt_from(recipe, places, with_masks=masks is None),
                 "device": self.request.device,
             },
@@ -292,31 +293,3 @@ class NetworkJobs:
     ) -> str:
         told = [change.rpartition(".")[2] for change in changes]
         return ", ".join([f"{network} {what}", *told, f"seed {seed}"])
-
-    def _places(self, recipe: TrainingRecipe) -> tuple[DataPlaces, Job | None]:
-        """Where a recipe's data lie, and the job that makes its masks if they can be made."""
-        from faimtrack.training.samples import DataPlaces
-
-        data, branch = self.request.data, recipe.mask_branch
-        masks = None if branch is None else self.masks(branch.source)
-        root = data.masks if masks is None else masks.task.root
-        return DataPlaces(data=data.train, masks_root=root), masks
-
-    def masks(self, method: MaskMethod) -> Job | None:
-        """Masks of what is learnt from; None if they are not made here."""
-        data = self.request.data
-        if not data.makes_masks or method not in _MADE_MASKS:
-            return None
-        config = CONFIG_CLASSES[method](classes=_CROWD_CLASSES)
-        job = Job(
-            kind="masks",
-            title=f"masks by {method}",
-            settings={
-                "method": method,
-                "config": dataclasses.asdict(config),
-                "data": self._hashes.sequences(data.train),
-            },
-        )
-        root = (self.request.output / "masks" / job.key).absolute()
-        task = MasksTask(data=data.train, method=method, config=config, root=root)
-        return dataclasses.replace(job, task=task)

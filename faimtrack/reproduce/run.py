@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from faimtrack.atomic import check_writable
 from faimtrack.reproduce.budget import Budget
 from faimtrack.reproduce.comparison import compare
-from faimtrack.reproduce.data import locate_data
+from faimtrack.reproduce.data import draw_data, locate_data
+from faimtrack.reproduce.data_hashes import NoHashes
 from faimtrack.reproduce.engine import Engine, Outcomes, Worker
 from faimtrack.reproduce.experiments import Experiment, Figure, Table
 from faimtrack.reproduce.figures.figure import Drawing
+from faimtrack.reproduce.jobs import Job
 from faimtrack.reproduce.networks import NetworkJobs
 from faimtrack.reproduce.plan import Planner
 from faimtrack.reproduce.request import Request
@@ -93,13 +96,13 @@ def reproduce(
 
     Raises:
         ValueError: The experiment is not made on such data, data are wrong, or something that was
-            to be set is known to no recipe.
+            to be set is known to no recipe; the last is seen before anything is drawn or read.
         OSError: Data cannot be read, or files not be written.
     """
     dataset = wish.dataset or ("crowd" if wish.data == "crowd" else None)
     suite = suite_of(wish.experiment, dataset)
     budget = Budget(wish.budget_minutes)
-    data = locate_data(suite, wish.data, wish.output, masks_root=wish.masks_root, say=say)
+    data = locate_data(suite, wish.data, wish.output, masks_root=wish.masks_root)
     request = Request(
         suite=suite,
         data=data,
@@ -109,6 +112,9 @@ def reproduce(
         base=wish.base,
         device=device,
     )
+    _check_settings(wish.experiment, request)
+    check_writable(wish.output / wish.experiment.name)
+    draw_data(data, say)
     shop = _Workshop(
         wish=wish,
         suite=suite,
@@ -121,6 +127,15 @@ def reproduce(
     if isinstance(wish.experiment, Figure):
         return _figure(wish.experiment, shop)
     return _table(wish.experiment, shop)
+
+
+def _check_settings(experiment: Experiment, request: Request) -> None:
+    """See whether everything that was set is known and fits, without looking at data."""
+    networks = NetworkJobs(request, NoHashes())
+    if isinstance(experiment, Figure):
+        _figure_jobs(experiment, networks, request.seeds)
+    else:
+        Planner(networks, request.seeds).plan(experiment)
 
 
 def _table(table: Table, shop: _Workshop) -> Reproduction:
@@ -145,10 +160,9 @@ def _table(table: Table, shop: _Workshop) -> Reproduction:
 
 
 def _figure(figure: Figure, shop: _Workshop) -> Reproduction:
-    from faimtrack.reproduce.figures.draw import draw_figure, figure_jobs
+    from faimtrack.reproduce.figures.draw import draw_figure
 
-    jobs = figure_jobs(figure, shop.networks, shop.wish.seeds[0])
-    shop.networks.overrides.require_all_known()
+    jobs = _figure_jobs(figure, shop.networks, shop.wish.seeds)
     outcomes = shop.engine.run(jobs)
     if outcomes.missing:
         is_over = shop.budget.is_over
@@ -156,6 +170,14 @@ def _figure(figure: Figure, shop: _Workshop) -> Reproduction:
     drawing = draw_figure(figure, jobs, shop.request)
     files = drawing.write(shop.wish.output)
     return Reproduction(files=tuple(files), drawing=drawing)
+
+
+def _figure_jobs(figure: Figure, networks: NetworkJobs, seeds: Sequence[int]) -> list[Job]:
+    from faimtrack.reproduce.figures.draw import figure_jobs
+
+    jobs = figure_jobs(figure, networks, seeds[0])
+    networks.overrides.require_all_known()
+    return jobs
 
 
 def _reasons(outcomes: Outcomes) -> tuple[str, ...]:

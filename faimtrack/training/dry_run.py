@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback
 
 from faimtrack.training.fit import Machines, fit
-from faimtrack.training.prepare import peak_memory_bytes, prepare_training
+from faimtrack.training.prepare import prepare_training
 from faimtrack.training.recipe import AnyTrainingRecipe, TrainingRecipe
 from faimtrack.training.samples import DataPlaces
 
@@ -124,4 +125,15 @@ class _Clock(Callback):
     ) -> None:
         pl_module.result.values()  # waits for the device
         self.seconds += time.monotonic()
-        self.peak_memory_bytes = peak_memory_bytes(pl_module.device)
+        self.peak_memory_bytes = _peak_memory_bytes(pl_module.device)
+
+
+def _peak_memory_bytes(device: torch.device) -> int:
+    """The most memory that was in use: of the GPU, else of this process."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    import resource
+    import sys
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -6,11 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from faimtrack.datasets.half_split import HalfSplit, masks_path
 from faimtrack.datasets.person_crops import PersonCrops
-from faimtrack.datasets.vod.opening import open_videos
 from faimtrack.detectors.families import detector_file
 from faimtrack.detectors.video.checkpoint import published_keys
 from faimtrack.motfile import find_sequences
@@ -35,7 +32,12 @@ from faimtrack.training.video.config import (
     VideoTrainingNetworkConfig,
     VideoValidationConfig,
 )
-from faimtrack.training.video.data import open_clip_videos, open_scored_videos, video_hashes
+from faimtrack.training.video.data import (
+    learnt_hashes,
+    open_clip_videos,
+    open_scored_videos,
+    video_hashes,
+)
 from faimtrack.training.video.learner import build_video_learner, copy_classification_branch
 from faimtrack.weights import find_weights, weights_entries, weights_sha256
 from faimtrack.weights.files import Checkpoint, read_checkpoint
@@ -232,14 +234,14 @@ def _prepare_reid(
 
 
 def data_hashes(recipe: AnyTrainingRecipe, places: DataPlaces) -> dict[str, str]:
-    """SHA-256 of ground truth and masks; the images themselves are too many.
+    """SHA-256 of ground truth and of the masks that are learnt; images are too many.
 
     Raises:
-        OSError: A file cannot be read.
+        ValueError: Data are wrong.
+        OSError: A file is missing or cannot be read.
     """
     if isinstance(recipe, TrainingRecipe) and isinstance(recipe.data, VideoFramesConfig):
-        videos = open_videos(recipe.data.dataset, places.data, split=recipe.data.split)
-        return video_hashes(videos, "videos")
+        return learnt_hashes(recipe, places)
     hashes = {}
     branch = None if isinstance(recipe, ReidTrainingRecipe) else recipe.mask_branch
     for folder in find_sequences(places.data):
@@ -289,14 +291,3 @@ def _initial_file(weights: str) -> Path:
     """The file of a detector, or of a backbone, which nothing but training begins with."""
     backbones = {entry.name for entry in weights_entries() if entry.kind == "backbone"}
     return find_weights(weights) if weights in backbones else detector_file(weights)
-
-
-def peak_memory_bytes(device: torch.device) -> int:
-    """The most memory that was in use: of the GPU, else of this process."""
-    if device.type == "cuda":
-        return int(torch.cuda.max_memory_allocated(device))
-    import resource
-    import sys
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

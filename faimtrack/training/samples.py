@@ -8,7 +8,7 @@ from pathlib import Path
 
 from faimtrack.datasets.annotated import AnnotatedImages, joined
 from faimtrack.datasets.half_split import HalfSplit
-from faimtrack.datasets.videos import VideoFrames
+from faimtrack.datasets.videos import AnnotatedVideos, VideoFrames
 from faimtrack.datasets.vod.opening import open_videos
 from faimtrack.training.augmentation.config import AugmentationConfig
 from faimtrack.training.augmentation.make import make_sample
@@ -53,7 +53,7 @@ def open_images(recipe: TrainingRecipe, places: DataPlaces) -> AnnotatedImages:
     """
     config = recipe.data
     if isinstance(config, VideoFramesConfig):
-        return open_video_frames(recipe, config, places)
+        return open_video_frames(recipe, places)
     if config.crowd_human != (places.crowd_human is not None):
         raise ValueError(
             "--crowd-human: expected with a recipe whose data.crowd_human is true, and only "
@@ -73,29 +73,50 @@ def open_images(recipe: TrainingRecipe, places: DataPlaces) -> AnnotatedImages:
     return joined([half, CrowdHuman.open(places.crowd_human)])
 
 
-def open_video_frames(
-    recipe: TrainingRecipe, config: VideoFramesConfig, places: DataPlaces
-) -> AnnotatedImages:
+def open_video_frames(recipe: TrainingRecipe, places: DataPlaces) -> AnnotatedImages:
     """Single frames of videos, and ImageNet DET's images if the recipe wants them.
 
     Raises:
         ValueError: Something in them is wrong, or CrowdHuman was named.
         OSError: A file is missing or cannot be read.
     """
+    assert isinstance(recipe.data, VideoFramesConfig)
+    frames = VideoFrames(open_learnt_videos(recipe, places), stride=recipe.data.stride)
+    images = open_learnt_images(recipe, places)
+    return frames if images is None else joined([frames, images])
+
+
+def open_learnt_videos(recipe: TrainingRecipe, places: DataPlaces) -> AnnotatedVideos:
+    """The videos of a recipe that learns from videos, with the masks that it learns.
+
+    Raises:
+        ValueError: Something in them is wrong, or CrowdHuman was named.
+        OSError: A file is missing or cannot be read.
+    """
     refuse_crowd_human(places)
-    videos = open_videos(
+    config = recipe.data
+    assert isinstance(config, VideoFramesConfig)
+    return open_videos(
         config.dataset,
         places.data,
         split=config.split,
         mask_source=None if recipe.mask_branch is None else recipe.mask_branch.source,
         masks_root=places.masks_root,
     )
-    frames = VideoFrames(videos, stride=config.stride)
-    if not config.det:
-        return frames
+
+
+def open_learnt_images(recipe: TrainingRecipe, places: DataPlaces) -> AnnotatedImages | None:
+    """ImageNet DET's images, which a recipe learns beside videos; None if it does not.
+
+    Raises:
+        ValueError: Something in them is wrong.
+        OSError: A file is missing or cannot be read.
+    """
+    if not (isinstance(recipe.data, VideoFramesConfig) and recipe.data.det):
+        return None
     from faimtrack.datasets.vod.imagenet_det import ImagenetDet
 
-    return joined([frames, ImagenetDet.open(places.data)])
+    return ImagenetDet.open(places.data)
 
 
 def refuse_crowd_human(places: DataPlaces) -> None:

@@ -22,6 +22,8 @@ def test_the_list_shows_every_experiment_and_what_it_needs(faimtrack):
         ([], 2, "expected an experiment and --data"),
         (["table-2"], 2, "expected an experiment and --data, got none of --data"),
         (["table-22", "--data", "crowd"], 1, "got 'table-22'; the nearest is table-2"),
+        (["table-6", "--data", "crowd"], 1, "got 'table-6': it is of two-stage detectors"),
+        (["table-5", "--data", "crowd"], 1, "its parts are table-5a, table-5b, table-5c and"),
         (["table-2", "--data", "nowhere"], 1, "nowhere: expected a folder of ImageNet VID"),
         (["table-8", "--data", "x", "--dataset", "vid"], 1, "expected ovis or crowd for table-8"),
         (["table-2", "--data", "crowd", "--base", "none.pth"], 1, "none.pth: expected weights"),

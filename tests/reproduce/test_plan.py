@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from faimtrack.reproduce import job_settings, networks
+from faimtrack.reproduce import job_settings, mask_jobs
 from faimtrack.reproduce.catalogue import experiment
 from faimtrack.reproduce.jobs import in_order
 from faimtrack.reproduce.networks import WEIGHTS
@@ -100,6 +100,25 @@ def test_a_base_is_known_by_its_bytes_and_not_by_its_name(jobs_of, tmp_path):
     assert keys[0] == keys[1] != keys[2]
 
 
+def test_what_a_base_begins_from_is_known_by_its_bytes_or_by_its_registered_name(
+    jobs_of, tmp_path
+):
+    def begun(weights):
+        _, jobs = jobs_of("table-4", overrides=(f"network.initial_weights={weights}",))
+        base = next(job for job in jobs if job.title.startswith("yolox-s trained"))
+        return base.settings["recipe"]["network"]["initial_weights"], base.key
+
+    files = []
+    for name, content in (("one", b"same"), ("two", b"same"), ("three", b"other")):
+        path = tmp_path / name / "base.safetensors"
+        path.parent.mkdir()
+        path.write_bytes(content)
+        files.append(begun(path))
+    assert files[0] == files[1]
+    assert files[0][1] != files[2][1]
+    assert begun("yolox-nano")[0] == "yolox-nano"
+
+
 def test_settings_go_to_whom_they_belong(jobs_of):
     _, jobs = jobs_of("table-2", overrides=("mask_branch.weight=2.5", "schedule.steps=9"))
     recipes = {job.title.partition(" ")[0]: job.task.recipe for job in jobs
@@ -167,7 +186,7 @@ def test_masks_of_other_settings_are_others_and_so_are_trainings_with_them(jobs_
 
     masks, trainings = keys("masks"), keys("training")
     config = dataclasses.make_dataclass("Other", ["classes"], frozen=True)
-    monkeypatch.setattr(networks, "CONFIG_CLASSES", {"grabcut": config})
+    monkeypatch.setattr(mask_jobs, "CONFIG_CLASSES", {"grabcut": config})
     assert not masks & keys("masks")
     assert len(trainings - keys("training")) == 1, "that which learns them"
 

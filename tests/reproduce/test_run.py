@@ -6,6 +6,7 @@ import json
 import pytest
 
 from faimtrack.provenance import read_provenance
+from faimtrack.reproduce import data as data_module
 from faimtrack.reproduce.run import reproduce
 
 
@@ -113,3 +114,29 @@ def test_data_that_are_not_there_are_refused(make, wish_for, tmp_path):
         make(wish_for("table-2", data=str(tmp_path / "empty")))
     with pytest.raises(ValueError, match="expected a folder of ImageNet VID"):
         make(wish_for("table-2", data="crowd", dataset="vid"))
+
+
+@pytest.fixture
+def no_drawing(monkeypatch):
+    def write_bench(name, folder):
+        raise AssertionError(f"{name} was drawn")
+
+    monkeypatch.setattr(data_module, "write_bench", write_bench)
+
+
+@pytest.mark.parametrize("name", ["table-2", "table-9", "figure-5"])
+def test_settings_are_looked_at_before_anything_is_drawn(
+    make, wish_for, no_drawing, tmp_path, name
+):
+    for setting in ("schedule.stepz=9", "schedule.steps=many"):
+        with pytest.raises(ValueError, match=r"schedule\.step"):
+            make(wish_for(name, data="crowd", overrides=(setting,)))
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_that_is_no_folder_is_refused_before_anything_is_drawn(
+    make, wish_for, no_drawing, tmp_path
+):
+    (tmp_path / "out").touch()
+    with pytest.raises(NotADirectoryError, match="out: expected a folder for table-2, got a file"):
+        make(wish_for("table-2", data="crowd"))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from faimtrack.recipes import recipe_names
-from faimtrack.reproduce.catalogue import EXPERIMENTS, experiment
+from faimtrack.reproduce.catalogue import ABSENT, EXPERIMENTS, experiment
 from faimtrack.reproduce.costs import cost_lines, trainings_of
 from faimtrack.reproduce.experiments import COLUMNS, Figure, Table
 from faimtrack.reproduce.suites import CROWD_OBJECTS, DATASETS, networks_of, suite_of
@@ -159,10 +159,24 @@ def test_gains_are_the_papers_own_numbers_not_its_text():
 
 def test_unknown_experiments_and_data_are_refused():
     assert experiment("table-viii") is experiment("table-9")
-    with pytest.raises(ValueError, match="got 'table-5'; the nearest is table-5"):
-        experiment("table-5")
+    with pytest.raises(ValueError, match="got 'table-55'; the nearest is table-5"):
+        experiment("table-55")
     with pytest.raises(ValueError, match="expected vid or crowd for table-2, got 'ovis'"):
         suite_of(experiment("table-2"), "ovis")
+
+
+def test_what_is_not_made_says_why():
+    with pytest.raises(ValueError, match="got 'table-6': it is of two-stage detectors"):
+        experiment("table-6")
+    assert not ABSENT.keys() & EXPERIMENTS.keys()
+
+
+def test_every_table_and_figure_of_the_paper_is_made_or_says_why_not(paper):
+    captions = [re.match(r"(Table|Figure) (\d|[IV]+)\. ", line) for line in paper]
+    names = {f"{found[1]}-{found[2]}".lower() for found in captions if found}
+    assert {"table-1", "table-viii", "figure-4", "figure-iv"} <= names
+    for name in names - ABSENT.keys():
+        assert experiment(name).name == name.replace("viii", "9")
 
 
 def test_what_is_shared_is_counted_once():

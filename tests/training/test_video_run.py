@@ -3,18 +3,24 @@
 import csv
 import dataclasses
 import json
+import shutil
 
 import drawn_videos
 import numpy as np
 import pytest
 import torch
 
-from faimtrack.datasets.crowd import CrowdConfig, simulate_crowd, write_crowd
+from faimtrack.datasets.crowd import OBJECT_KINDS, CrowdConfig, simulate_crowd, write_crowd
 from faimtrack.datasets.crowd_videos import CrowdVideos
+from faimtrack.datasets.videos import VideoFrames
+from faimtrack.datasets.vod.imagenet_det import ImagenetDet
 from faimtrack.detectors.loading import open_detector
 from faimtrack.detectors.video.detector import VideoDetector
+from faimtrack.masks import make_many_masks, plan_masks
+from faimtrack.masks.config import CONFIG_CLASSES
+from faimtrack.masks.places import EXACT_MASKS, mask_file
 from faimtrack.recipes import recipe_names
-from faimtrack.training import prepare
+from faimtrack.training import prepare, samples
 from faimtrack.training.dry_run import dry_run
 from faimtrack.training.fit import Machines
 from faimtrack.training.recipe import resolve_training_recipe
@@ -158,6 +164,69 @@ def test_data_that_changed_are_another_training(object_crowds, tmp_path):
     assert one != video_data.video_hashes(larger, "videos")
 
 
+@pytest.fixture(scope="module")
+def mask_roots(object_crowds, tmp_path_factory):
+    """Two folders with masks of one name: the exact ones, and full boxes."""
+    exact, full = (tmp_path_factory.mktemp(name) for name in ("exact", "full"))
+    kinds = tuple(kind.mot_class for kind in OBJECT_KINDS)
+    for outcome in make_many_masks(
+        plan_masks(object_crowds, "box", CONFIG_CLASSES["box"](classes=kinds), root=full)
+    ):
+        assert outcome.error is None
+    for sequence in object_crowds.iterdir():
+        if sequence.is_dir():
+            mask_file(sequence, "box", exact).parent.mkdir()
+            shutil.copy(sequence / EXACT_MASKS, mask_file(sequence, "box", exact))
+    return exact, full
+
+
+@pytest.fixture
+def frames_with_masks(tmp_path):
+    """The recipe of a detector that learns masks of single frames of videos."""
+    path = tmp_path / "yolox-mask.yaml"
+    path.write_text("extends: crowd/yolox-objects\nmask_branch:\n  preset: small\n")
+    return str(path)
+
+
+@pytest.mark.parametrize("learns", ["frames", "clips"])
+def test_a_run_does_not_go_on_with_other_masks(
+    learns, object_crowds, mask_roots, frames_with_masks, tmp_path
+):
+    name = frames_with_masks if learns == "frames" else "crowd/faim"
+    settings = [*(MASKS if learns == "frames" else ()), "mask_branch.source=box", "steps=2",
+                "validation.every_steps=0"]  # fmt: skip
+    settings += ["batch_size=2"] if learns == "frames" else [
+        "group_frames=3", "network.frozen=none"]  # fmt: skip
+    one, other = (DataPlaces(data=object_crowds, masks_root=root) for root in mask_roots)
+    first = run_of(name, None, tmp_path / "run", *settings, places=one, max_steps=1)
+    train(first)
+    again = dataclasses.replace(first, max_steps=None, existing="resume")
+    with pytest.raises(ValueError, match=r"got one with input videos '\w+' \(now '\w+'\)$"):
+        train(dataclasses.replace(again, places=other))
+    assert train(again).step == 2
+
+
+def test_images_of_det_are_part_of_the_data(tmp_path, monkeypatch):
+    videos = drawn_videos.drawn_videos(tmp_path / "v", [4, 3])
+    monkeypatch.setattr(samples, "open_videos", lambda *_, **__: videos)
+    places = DataPlaces(data=tmp_path)
+
+    def hashes(length, *overrides):
+        images = VideoFrames(drawn_videos.drawn_videos(tmp_path / "d", [length]))
+        monkeypatch.setattr(ImagenetDet, "open", lambda data: images)
+        return prepare.data_hashes(
+            resolve_training_recipe("vid/yolox-s", overrides=overrides), places
+        )
+
+    alone = hashes(3, "data.det=false")
+    assert alone == video_data.video_hashes(videos, "videos")
+    both = hashes(3, "data.det=true")
+    assert both == hashes(3, "data.det=true")
+    assert both.keys() == {"videos", "ImageNet DET"}
+    assert both["videos"] == alone["videos"]
+    assert hashes(4, "data.det=true")["ImageNet DET"] != both["ImageNet DET"]
+
+
 def test_learning_by_heart_is_no_test_of_what_looks_at_clips(object_crowds, tmp_path):
     run = run_of("crowd/faim", object_crowds, tmp_path)
     with pytest.raises(ValueError, match="expected the recipe of a detector that looks at single"):
@@ -182,9 +251,8 @@ VIDEO_RECIPES = [
 def test_one_step_of_each_recipe_at_its_full_size(name, small_crowd, tmp_path, monkeypatch):
     videos = drawn_videos.drawn_videos(tmp_path, [6, 3], size=(120, 160))
     # The true trees are read by tests of their own; here it is about the networks.
-    for module in (video_data, prepare):
+    for module in (video_data, samples):
         monkeypatch.setattr(module, "open_videos", lambda *_, **__: videos)
-    monkeypatch.setattr("faimtrack.training.samples.open_videos", lambda *_, **__: videos)
     overrides = ["data.det=false"] if name.startswith("vid/yolox") else []
     if "/faim" in name or "/yolov" in name:
         overrides += ["data.group_frames=3"]

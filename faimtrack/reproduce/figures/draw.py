@@ -37,7 +37,7 @@ def figure_jobs(figure: Figure, networks: NetworkJobs, seed: int) -> list[Job]:
         OSError: Data cannot be read.
     """
     if figure.name == "figure-iv":
-        masks = networks.masks(_method(networks.request))
+        masks = networks.masks.job(_method(networks.request))
         return [] if masks is None else [masks]
     return [networks.detection(network, seed) for network in figure.networks]
 

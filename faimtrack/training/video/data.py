@@ -8,14 +8,19 @@ from pathlib import Path
 
 import numpy as np
 
-from faimtrack.datasets.annotated import check_index
+from faimtrack.datasets.annotated import AnnotatedImages, check_index
 from faimtrack.datasets.half_split import HalfSplit, choose_copies
 from faimtrack.datasets.videos import AnnotatedVideo, AnnotatedVideos
 from faimtrack.datasets.vod.opening import check_split, open_videos
 from faimtrack.masks.methods import MaskMethod
 from faimtrack.motfile import SplitName, find_sequences, read_sequence_info, split_frames
 from faimtrack.training.recipe import TrainingRecipe
-from faimtrack.training.samples import DataPlaces, refuse_crowd_human
+from faimtrack.training.samples import (
+    DataPlaces,
+    open_learnt_images,
+    open_learnt_videos,
+    refuse_crowd_human,
+)
 from faimtrack.training.video.config import (
     SequenceClipsConfig,
     VideoClipsConfig,
@@ -33,17 +38,11 @@ def open_clip_videos(recipe: TrainingRecipe, places: DataPlaces) -> AnnotatedVid
         ValueError: Something in them is wrong, or CrowdHuman was named.
         OSError: A file is missing or cannot be read.
     """
-    refuse_crowd_human(places)
     config, branch = recipe.data, recipe.mask_branch
-    source = None if branch is None else branch.source
     if isinstance(config, VideoClipsConfig):
-        return open_videos(
-            config.dataset,
-            places.data,
-            split=config.split,
-            mask_source=source,
-            masks_root=places.masks_root,
-        )
+        return open_learnt_videos(recipe, places)
+    refuse_crowd_human(places)
+    source = None if branch is None else branch.source
     assert isinstance(config, SequenceClipsConfig)
     return open_sequences(
         config, places.data, config.split, mask_source=source, masks_root=places.masks_root
@@ -107,6 +106,29 @@ def open_scored_videos(recipe: TrainingRecipe, places: DataPlaces) -> AnnotatedV
     except ValueError as error:
         raise ValueError(f"validation.{error}") from None
     return open_videos(config.dataset, places.scored, split=validation.split)
+
+
+def learnt_hashes(recipe: TrainingRecipe, places: DataPlaces) -> dict[str, str]:
+    """SHA-256 of videos with their masks, and of ImageNet DET's images if a recipe learns them.
+
+    Raises:
+        ValueError: Something in them is wrong, or CrowdHuman was named.
+        OSError: A file is missing or cannot be read.
+    """
+    hashes = video_hashes(open_learnt_videos(recipe, places), "videos")
+    images = open_learnt_images(recipe, places)
+    return hashes if images is None else {**hashes, **image_hashes(images, "ImageNet DET")}
+
+
+def image_hashes(images: AnnotatedImages, role: str) -> dict[str, str]:
+    """SHA-256 of the names and objects of images, all of them."""
+    digest = hashlib.sha256("\n".join(images.class_names).encode())
+    for number in range(len(images)):
+        image = images[number]
+        digest.update(f"\n{image.name}\n".encode())
+        digest.update(np.ascontiguousarray(image.boxes, "<f8").tobytes())
+        digest.update(np.ascontiguousarray(image.class_ids, "<i8").tobytes())
+    return {role: digest.hexdigest()}
 
 
 def video_hashes(videos: AnnotatedVideos, role: str) -> dict[str, str]:
