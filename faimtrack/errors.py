@@ -27,6 +27,18 @@ def describe_error(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
+def shown(value: object) -> str:
+    """A value for a message, cut where it is long.
+
+    >>> shown([1, 2]), shown(list(range(100))), len(shown("a" * 100))
+    ('[1, 2]', 'list of 100', 60)
+    """
+    if isinstance(value, (list, dict)) and len(value) > 8:
+        return f"{type(value).__name__} of {len(value)}"
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
 def describe_failure(error: BaseException) -> str:
     """`describe_error`, or the traceback where `wants_tracebacks`."""
     if wants_tracebacks():

@@ -13,7 +13,7 @@ PACKAGE = Path(faimtrack.__file__).parent
 
 # ARCHITECTURE.md's picture: a room may import rooms of lower floors, never one of its own floor.
 FLOORS = [
-    {"faimtrack", "atomic", "boxes", "config", "errors", "processes"},
+    {"faimtrack", "atomic", "boxes", "config", "errors", "json_files", "processes"},
     {"structures"},
     {"interfaces", "nms", "run_lengths", "vectors"},
     {"motfile"},

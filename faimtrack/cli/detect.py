@@ -8,40 +8,35 @@ from typing import Annotated
 import typer
 
 from faimtrack.cli.detector_option import (
-    DETECTOR_HELP,
-    WEIGHTS_HELP,
+    DETECTOR,
+    WEIGHTS,
     detector_inputs,
-    named_network,
+    resolve_with_weights,
 )
 from faimtrack.cli.following_options import EMBEDDER_HELP, embedder_input
 from faimtrack.cli.running import (
-    JOBS_HELP,
-    RAY_HELP,
+    ALLOW_EMPTY,
+    JOBS,
+    OVERWRITE,
+    RAY,
+    RECIPE,
+    RESUME,
+    SOURCES,
+    SPLIT,
     class_names,
     existing_outputs,
     run_and_show,
 )
 from faimtrack.detectors.files.formats import DetectionFormat
-from faimtrack.motfile import SplitName
 from faimtrack.pipeline import plan_detection
-from faimtrack.recipes import resolve_recipe
 
 DEFAULT_OUTPUT = Path("faimtrack-detections")
 
 
 def detect(
-    sources: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="SOURCE",
-            help="Sequence folders (or folders of them), videos, folders or patterns of images, "
-            "camera numbers, URLs.",
-        ),
-    ],
-    detector: Annotated[str | None, typer.Option(metavar="NAME|FILE", help=DETECTOR_HELP)] = None,
-    weights: Annotated[
-        str | None, typer.Option(metavar="random|NAME|FILE", help=WEIGHTS_HELP)
-    ] = None,
+    sources: SOURCES,
+    detector: DETECTOR = None,
+    weights: WEIGHTS = None,
     detections: Annotated[
         Path | None,
         typer.Option(
@@ -67,9 +62,7 @@ def detect(
             help=f"Also write how people look (parquet). {EMBEDDER_HELP}",
         ),
     ] = None,
-    recipe: Annotated[
-        str | None, typer.Option(help="A YAML file, or the name of a recipe that comes along.")
-    ] = None,
+    recipe: RECIPE = None,
     overrides: Annotated[
         list[str] | None,
         typer.Option(
@@ -81,21 +74,15 @@ def detect(
     classes: Annotated[
         str | None, typer.Option(metavar="NAMES", help="What to keep, such as person,car.")
     ] = None,
-    split: Annotated[SplitName | None, typer.Option(help="Which part of each sequence.")] = None,
+    split: SPLIT = None,
     output: Annotated[
         Path, typer.Option(help="Folder of the results, <sequence>.txt, .json or .parquet.")
     ] = DEFAULT_OUTPUT,
-    jobs: Annotated[int | None, typer.Option(min=1, help=JOBS_HELP)] = None,
-    ray: Annotated[str | None, typer.Option(metavar="ADDRESS", help=RAY_HELP)] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Keep finished sequences, do the rest.")
-    ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace results that are there.")
-    ] = False,
-    allow_empty: Annotated[
-        bool, typer.Option("--allow-empty", help="An empty detection file means: nothing there.")
-    ] = False,
+    jobs: JOBS = None,
+    ray: RAY = None,
+    resume: RESUME = False,
+    overwrite: OVERWRITE = False,
+    allow_empty: ALLOW_EMPTY = False,
 ) -> None:
     """Find objects in sequences, videos, images, cameras and streams.
 
@@ -104,9 +91,10 @@ def detect(
     detector. A sequence that fails is reported and the others go on; --resume does the rest later.
     """
     existing = existing_outputs(resume=resume, overwrite=overwrite)
-    resolved = resolve_recipe(
+    resolved = resolve_with_weights(
         recipe,
-        detector=named_network(detector, weights),
+        detector=detector,
+        weights=weights,
         settings={
             "classes": class_names(classes),
             "split": split,

@@ -84,7 +84,7 @@ def eval_vod(
     folders = _named([detections, *(against or ())])
     outputs = [] if output is None else [output / name for name in _FILES]
     jsons = [path for path in (*outputs[:1], json) if path is not None]
-    check_output_paths({*outputs, *jsons}, _inputs(folders.values()))
+    check_output_paths(dict.fromkeys([*outputs, *jsons]), _inputs(folders.values()))
     config = VodConfig()
     if max_detections is not None:
         config = VodConfig(coco_detections=max_detections)

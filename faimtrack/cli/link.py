@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from faimtrack.cli.progress import SequenceProgress
-from faimtrack.cli.running import existing_outputs
+from faimtrack.cli.running import ALLOW_EMPTY, OVERWRITE, existing_outputs
 from faimtrack.detectors.files import SUFFIXES, DetectionTable, read_detections
 from faimtrack.detectors.video.linking.coefficients import (
     LinkCoefficients,
@@ -77,12 +77,8 @@ def _link(
     resume: Annotated[
         bool, typer.Option("--resume", help="Keep finished videos, do the rest.")
     ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace results that are there.")
-    ] = False,
-    allow_empty: Annotated[
-        bool, typer.Option("--allow-empty", help="An empty detection file means: nothing there.")
-    ] = False,
+    overwrite: OVERWRITE = False,
+    allow_empty: ALLOW_EMPTY = False,
 ) -> None:
     """Link the detections of whole videos over time, so that scores tell of the whole video.
 

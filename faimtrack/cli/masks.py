@@ -14,7 +14,7 @@ import typer
 
 from faimtrack.atomic import atomic_file
 from faimtrack.cli.progress import SequenceProgress, make_console, make_table
-from faimtrack.cli.running import existing_outputs
+from faimtrack.cli.running import RESUME, existing_outputs
 from faimtrack.cli.split_option import frames_split
 from faimtrack.datasets.vod.faults import Faults
 from faimtrack.datasets.vod.mask_tasks import videos_with_objects
@@ -126,9 +126,7 @@ def make(
         ),
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="How many sequences at a time.")] = 1,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Keep finished sequences, do the rest.")
-    ] = False,
+    resume: RESUME = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace masks that are there, begin again.")
     ] = False,

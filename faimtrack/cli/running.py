@@ -5,19 +5,49 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from faimtrack.cli.progress import SequenceProgress, show_outcomes
+from faimtrack.motfile import SplitName
 from faimtrack.pipeline import Task, run_tasks, run_tasks_on_cluster
 from faimtrack.pipeline.tasks import Existing
 
-RAY_HELP = (
-    "Spread the sequences over a Ray cluster (pip install 'faimtrack[ray]'): local, auto, "
-    "HOST:PORT or ray://HOST:PORT. All its machines see the same files under the same names and "
-    "have this version of faimtrack."
-)
-JOBS_HELP = "How many sequences at a time; unset: 1, on a cluster as many as it has room for."
+# Options that mean the same in several verbs, which set the defaults.
+SOURCES = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="SOURCE",
+        help="Sequence folders (or folders of them), videos, folders or patterns of images, "
+        "camera numbers, URLs.",
+    ),
+]
+RECIPE = Annotated[
+    str | None, typer.Option(help="A YAML file, or the name of a recipe that comes along.")
+]
+SPLIT = Annotated[SplitName | None, typer.Option(help="Which part of each sequence.")]
+JOBS = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="How many sequences at a time; unset: 1, on a cluster as many as it has room for.",
+    ),
+]
+RAY = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Spread the sequences over a Ray cluster (pip install 'faimtrack[ray]'): local, "
+        "auto, HOST:PORT or ray://HOST:PORT. All its machines see the same files under the same "
+        "names and have this version of faimtrack.",
+    ),
+]
+RESUME = Annotated[bool, typer.Option("--resume", help="Keep finished sequences, do the rest.")]
+OVERWRITE = Annotated[bool, typer.Option("--overwrite", help="Replace results that are there.")]
+ALLOW_EMPTY = Annotated[
+    bool, typer.Option("--allow-empty", help="An empty detection file means: nothing there.")
+]
 
 
 def existing_outputs(*, resume: bool, overwrite: bool) -> Existing:

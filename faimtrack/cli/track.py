@@ -9,10 +9,10 @@ import typer
 from typer.core import TyperCommand
 
 from faimtrack.cli.detector_option import (
-    DETECTOR_HELP,
-    WEIGHTS_HELP,
+    DETECTOR,
+    WEIGHTS,
     detector_inputs,
-    named_network,
+    resolve_with_weights,
 )
 from faimtrack.cli.following_options import (
     CAMERA_MOTION_HELP,
@@ -25,15 +25,20 @@ from faimtrack.cli.following_options import (
     regressor_input,
 )
 from faimtrack.cli.running import (
-    JOBS_HELP,
-    RAY_HELP,
+    ALLOW_EMPTY,
+    JOBS,
+    OVERWRITE,
+    RAY,
+    RECIPE,
+    RESUME,
+    SOURCES,
+    SPLIT,
     class_names,
     existing_outputs,
     run_and_show,
 )
-from faimtrack.motfile import Numbering, SplitName
+from faimtrack.motfile import Numbering
 from faimtrack.pipeline import plan_tasks
-from faimtrack.recipes import resolve_recipe
 
 DEFAULT_OUTPUT = Path("faimtrack-results")
 _BESIDE_RESULTS = "<output>"
@@ -56,20 +61,11 @@ class _TrackCommand(TyperCommand):
 
 
 def track(
-    sources: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="SOURCE",
-            help="Sequence folders (or folders of them), videos, folders or patterns of images, "
-            "camera numbers, URLs.",
-        ),
-    ],
+    sources: SOURCES,
     tracker: Annotated[
         str | None, typer.Option(help="Its name; `faimtrack trackers` lists them.")
     ] = None,
-    recipe: Annotated[
-        str | None, typer.Option(help="A YAML file, or the name of a recipe that comes along.")
-    ] = None,
+    recipe: RECIPE = None,
     overrides: Annotated[
         list[str] | None,
         typer.Option(
@@ -86,10 +82,8 @@ def track(
             "<sequence>.txt, .json or .parquet; else each sequence's det/det.txt."
         ),
     ] = None,
-    detector: Annotated[str | None, typer.Option(metavar="NAME|FILE", help=DETECTOR_HELP)] = None,
-    weights: Annotated[
-        str | None, typer.Option(metavar="random|NAME|FILE", help=WEIGHTS_HELP)
-    ] = None,
+    detector: DETECTOR = None,
+    weights: WEIGHTS = None,
     embedder: Annotated[
         str | None, typer.Option(metavar="NAME|FILE|FEATURES", help=EMBEDDER_HELP)
     ] = None,
@@ -103,7 +97,7 @@ def track(
     classes: Annotated[
         str | None, typer.Option(metavar="NAMES", help="What to track, such as person,car.")
     ] = None,
-    split: Annotated[SplitName | None, typer.Option(help="Which part of each sequence.")] = None,
+    split: SPLIT = None,
     numbering: Annotated[
         Numbering | None,
         typer.Option(help="Frame numbers: the full sequence's, or from the split's first frame."),
@@ -135,17 +129,11 @@ def track(
             "run them again while frames, weights and settings stay the same.",
         ),
     ] = None,
-    jobs: Annotated[int | None, typer.Option(min=1, help=JOBS_HELP)] = None,
-    ray: Annotated[str | None, typer.Option(metavar="ADDRESS", help=RAY_HELP)] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Keep finished sequences, do the rest.")
-    ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace results that are there.")
-    ] = False,
-    allow_empty: Annotated[
-        bool, typer.Option("--allow-empty", help="An empty detection file means: nothing there.")
-    ] = False,
+    jobs: JOBS = None,
+    ray: RAY = None,
+    resume: RESUME = False,
+    overwrite: OVERWRITE = False,
+    allow_empty: ALLOW_EMPTY = False,
 ) -> None:
     """Track sequences, videos, images, cameras and streams.
 
@@ -153,10 +141,11 @@ def track(
     made. A sequence that fails is reported and the others go on; --resume does the rest later.
     """
     existing = existing_outputs(resume=resume, overwrite=overwrite)
-    resolved = resolve_recipe(
+    resolved = resolve_with_weights(
         recipe,
         tracker=tracker,
-        detector=named_network(detector, weights),
+        detector=detector,
+        weights=weights,
         settings={
             "classes": class_names(classes),
             "split": split,

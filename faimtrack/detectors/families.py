@@ -182,12 +182,21 @@ def config_class_of(weights: str | os.PathLike[str] | None) -> type[DetectorConf
     """The configuration that a detector has.
 
     Args:
-        weights: A name or a file; None takes that of a YOLOX in ONNX.
+        weights: A name or a file, or a network of `YOLOX_ARCHITECTURES` whose weights are yet to
+            be named; None takes that of a YOLOX in ONNX.
 
     Raises:
         As `family_of`.
     """
-    return config_class_of_family("yolox-onnx" if weights is None else family_of(weights))
+    if weights is None:
+        return config_class_of_family("yolox-onnx")
+    try:
+        family = family_of(weights)
+    except ValueError:
+        if weights not in YOLOX_ARCHITECTURES:
+            raise
+        family = _family_of_architecture(str(weights), str(weights))
+    return config_class_of_family(family)
 
 
 def config_class_of_family(family: Family) -> type[DetectorConfig]:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from faimtrack.errors import shown
+
 
 def told_value(properties: Mapping[str, str], name: str, path: Path) -> Any:
     """The value that stands under a name as JSON.
@@ -18,7 +20,7 @@ def told_value(properties: Mapping[str, str], name: str, path: Path) -> Any:
         return json.loads(properties.get(name, ""))
     except ValueError:
         raise ValueError(
-            f"{path}: {name}: expected JSON of faimtrack, got {properties.get(name)!r}"
+            f"{path}: {name}: expected JSON of faimtrack, got {shown(properties.get(name))}"
         ) from None
 
 
@@ -30,7 +32,9 @@ def told_list(properties: Mapping[str, str], name: str, kind: type, path: Path) 
     """
     values = told_value(properties, name, path)
     if not isinstance(values, list) or not all(type(value) is kind for value in values):
-        raise ValueError(f"{path}: {name}: expected a list of {kind.__name__}, got {values!r}")
+        raise ValueError(
+            f"{path}: {name}: expected a list of {kind.__name__}, got {shown(values)}"
+        )
     return values
 
 
@@ -42,5 +46,5 @@ def told_pair(properties: Mapping[str, str], name: str, path: Path) -> tuple[int
     """
     values = told_list(properties, name, int, path)
     if len(values) != 2 or min(values) < 1:
-        raise ValueError(f"{path}: {name}: expected two lengths in pixels, got {values}")
+        raise ValueError(f"{path}: {name}: expected two lengths in pixels, got {shown(values)}")
     return values[0], values[1]

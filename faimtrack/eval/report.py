@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from faimtrack import __version__
-from faimtrack.atomic import atomic_file
+from faimtrack.atomic import atomic_file, check_writable
 from faimtrack.eval.differences import Difference, differences
 from faimtrack.eval.reading import EvaluationSettings
 from faimtrack.eval.scores import ALPHAS, SUMMARY_METRICS, Report, Scores, SequenceScores
@@ -174,10 +174,13 @@ def check_plot_path(path: str | os.PathLike[str]) -> None:
 
 
 def check_output_paths(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
-    """Refuse outputs that would replace an input, or one another; sidecars count too.
+    """Refuse outputs that would replace an input or one another, or that cannot be written.
+
+    Sidecars count too.
 
     Raises:
-        ValueError: One would.
+        ValueError: One would replace another file.
+        OSError: One cannot be written.
     """
     taken = {each.resolve() for path in inputs for each in (path, provenance_path(path))}
     for path in outputs:
@@ -187,6 +190,7 @@ def check_output_paths(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
                 f"{path}: expected a file of its own, got the name of an input or another output"
             )
         taken |= written
+        check_writable(path)
 
 
 def write_plot(report: Report, path: str | os.PathLike[str]) -> None:

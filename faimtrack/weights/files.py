@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from faimtrack.atomic import atomic_file
+from faimtrack.errors import shown
 from faimtrack.weights.pickles import check_archive, load_pickle
 
 FORMAT_VERSION = 1
@@ -18,6 +19,11 @@ _HEADER_KEY = "faimtrack"
 _HEADER_BYTES_LIMIT = 100_000_000
 _TREES = ("model", "ema", "state_dict", "model_state_dict")
 _WRAPPERS = ("module.", "_orig_mod.")
+_METADATA_KINDS: dict[str, tuple[type, str]] = {
+    **dict.fromkeys(("architecture", "recipe", "data", "licence"), (str, "a text")),
+    "classes": (list, "a list of names"),
+    "settings": (dict, "an object"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,17 +165,17 @@ def _metadata_text(metadata: WeightsMetadata) -> str:
 def _metadata_from(path: Path, values: dict[str, Any]) -> WeightsMetadata:
     version = values.pop("format_version", None)
     if version != FORMAT_VERSION:
-        raise ValueError(f"{path}: expected weights of format {FORMAT_VERSION}, got {version!r}")
-    texts = {key: values.get(key) for key in ("architecture", "recipe", "data", "licence")}
-    classes, settings = values.get("classes"), values.get("settings")
-    if (
-        not all(isinstance(text, str) for text in texts.values())
-        or not isinstance(classes, list)
-        or not all(isinstance(name, str) for name in classes)
-        or not isinstance(settings, dict)
-    ):
-        raise ValueError(f"{path}: expected metadata of faimtrack, got other values: {values}")
-    return WeightsMetadata(classes=tuple(classes), settings=settings, **texts)  # type: ignore[arg-type]
+        raise ValueError(
+            f"{path}: expected weights of format {FORMAT_VERSION}, got {shown(version)}"
+        )
+    for key, (kind, expected) in _METADATA_KINDS.items():
+        if not isinstance(values.get(key), kind):
+            raise ValueError(f"{path}: {key}: expected {expected}, got {shown(values.get(key))}")
+    classes = values["classes"]
+    if not all(isinstance(name, str) for name in classes):
+        raise ValueError(f"{path}: classes: expected a list of names, got {shown(classes)}")
+    known = {key: values[key] for key in _METADATA_KINDS}
+    return WeightsMetadata(**{**known, "classes": tuple(classes)})
 
 
 def _check_is_file(path: Path) -> None:

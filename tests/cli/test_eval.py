@@ -181,6 +181,8 @@ def test_own_classes_have_a_row_each(capsys, folders):
         (["--json", "out/MOT17-01.txt.json"], "MOT17-01.txt.json: expected a file of its own"),
         (["--csv", "data/MOT17-01/gt/gt.txt"], "gt.txt: expected a file of its own"),
         (["--csv", "a", "--json", "a.json"], "a: expected a file of its own"),
+        (["--csv", "out"], "out: expected a file to write, got a folder"),
+        (["--json", "out/MOT17-01.txt/a"], "MOT17-01.txt: expected a folder for a, got a file"),
     ],
 )
 def test_options_without_sense_are_refused_in_one_line(

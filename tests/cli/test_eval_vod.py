@@ -336,11 +336,15 @@ def test_files_that_do_not_fit_are_refused_in_one_line(
         (("--classes", "bus"), "expected objects to be found, got none in 2 videos"),
         (("--dataset", "imagenet"), "'imagenet' is not one of"),
         (("--json", "perfect/one.parquet"), "expected a file of its own"),
+        (("--output", "file"), "file: expected a folder for scores.json, got a file"),
+        (("--output", "file/below"), "file: expected a folder for scores.json, got a file"),
+        (("--json", "perfect"), "perfect: expected a file to write, got a folder"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(
-    faimtrack, data, perfect, complaint, arguments, expected
+    faimtrack, data, perfect, complaint, tmp_path, arguments, expected
 ):
+    (tmp_path / "file").write_text("mine")
     given = {"--data": data, "--dataset": "vid", "--detections": perfect}
     option, value = arguments
     given = {**given, option: value}

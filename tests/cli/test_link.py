@@ -172,7 +172,11 @@ def test_detections_are_not_replaced_by_themselves(faimtrack, write, complaint):
         (["--detections", "dets", "--method", "repp", "--set", "link_treshold=1"], 2, "such as"),
         (["--detections", "dets", "--method", "repp", "--set", "link_threshold=2"], 1, "0.0 to 1"),
         (["--detections", "dets", "--method", "repp", "--set", "preset=x"], 1, "expected default"),
-        (["--detections", "dets", "--method", "repp", "--set", "coefficients=x"], 1, "No such"),
+        (
+            ["--detections", "dets", "--method", "repp", "--set", "coefficients=x"],
+            1,
+            "x: expected coefficients of linking, a JSON file of `faimtrack link train`, got no",
+        ),
         (["--method", "repp", "train"], 2, "expected options after train"),
     ],
 )

@@ -63,11 +63,15 @@ def test_what_does_not_fit_is_one_line(faimtrack, make_sequence, twin_weights):
         ),
         (
             ["--detector", "faim-s", "--weights", "none.pth"],
-            "none.pth: expected a detector, got no such file",
+            "--weights: none.pth: expected a detector, got no such file",
+        ),
+        (
+            ["--detector", "faim-s", "--weights", "nobody"],
+            "--weights: expected a file or one of yolox-nano, ",
         ),
         (
             ["--detector", "faim-nano", "--weights", "random", "--set", "detector.keep=masks"],
-            "keep: expected none, for a video object detector gives boxes alone, got masks",
+            "detector.keep: expected none, for a video object detector gives boxes alone, got mas",
         ),
         (
             ["--detector", "faim-nano", "--weights", "random", "--tracker", "tracktor"],
@@ -84,6 +88,26 @@ def test_what_makes_no_sense_is_one_line(
     assert expected in complaint(done.err)
     results = tmp_path / "faimtrack-results"
     assert not results.exists() or not list(results.glob("*.txt"))
+
+
+@pytest.mark.parametrize("verb", ["detect", "track"])
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("detector.score_treshold=1", "score_treshold: unknown key; the nearest is detector.scor"),
+        ("detector.keep=masks", "detector.keep: expected none, for a video object detector"),
+        ("detector.group_frames=1", "detector.group_frames: expected 2 or more, got 1"),
+    ],
+)
+def test_settings_are_looked_at_before_weights_are_made(
+    verb, override, expected, faimtrack, make_sequence, complaint, tmp_path
+):
+    sequence = make_sequence(frames=2, images=True)
+    network = ("--detector", "faim-nano", "--weights", "random")
+    done = faimtrack(verb, sequence, *network, "--set", override)
+    assert done.status == 1
+    assert expected in complaint(done.err)
+    assert not (tmp_path / "home" / "made").exists()
 
 
 def test_weights_of_another_size_are_one_line(faimtrack, make_sequence, twin_weights, complaint):

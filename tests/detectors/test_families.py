@@ -89,6 +89,12 @@ def test_a_network_without_weights_says_how_to_name_some():
             family_of(name)
 
 
+def test_settings_of_a_network_without_weights_are_known():
+    assert config_class_of("faim-s") is config_class_of("yolov-x") is VideoDetectorConfig
+    with pytest.raises(ValueError, match="got 'faim-t'; the nearest is"):
+        config_class_of("faim-t")
+
+
 def test_a_user_may_call_weights_what_a_network_is_called(yolox_file):
     add_weights(yolox_file, "faim-s")
     assert family_of("faim-s") == "yolox"

@@ -41,6 +41,12 @@ def make_tensors():
     )
 
 
+def said_of_itself(**changes):
+    """A file's own words with some of them changed."""
+    values = {"format_version": 1, "architecture": "x", "classes": [], "settings": {}}
+    return json.dumps({**values, "recipe": "", "data": "", "licence": "", **changes})
+
+
 class RunsCode:
     """Pickles as a call of `function`."""
 
@@ -327,7 +333,16 @@ def test_somebody_elses_safetensors_have_no_metadata(tmp_path):
     [
         (json.dumps({"format_version": 2}), "expected weights of format 1, got 2"),
         (json.dumps({"architecture": "x"}), "expected weights of format 1, got None"),
-        (json.dumps({"format_version": 1, "architecture": 5}), "expected metadata of faimtrack"),
+        (
+            json.dumps({"format_version": 1, "architecture": 5}),
+            "architecture: expected a text, got 5",
+        ),
+        (said_of_itself(settings=[1] * 5000), "settings: expected an object, got list of 5000"),
+        (said_of_itself(classes={"a": 1}), "classes: expected a list of names, got {'a': 1}"),
+        (
+            said_of_itself(classes=[1] * 5000),
+            "classes: expected a list of names, got list of 5000",
+        ),
         ("{", "broken header"),
         ("3", "broken header"),
     ],

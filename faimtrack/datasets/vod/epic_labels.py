@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from faimtrack.datasets.vod.faults import Faults
-from faimtrack.datasets.vod.json_files import shown
+from faimtrack.errors import shown
 
 TRAIN_LABELS = "EPIC_train_object_labels.csv"
 NOUN_CLASSES = "EPIC_noun_classes.csv"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path, PurePosixPath
 
+from faimtrack.errors import shown
 from faimtrack.video.images import natural_order
 from faimtrack.video.sources import IMAGE_SUFFIXES
 
@@ -61,6 +62,6 @@ def confined(where: str, name: object) -> PurePosixPath:
         path = PurePosixPath(name)
         if path.parts and not path.is_absolute() and ".." not in path.parts:
             return path
-    shown = repr(name)
-    shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
-    raise ValueError(f"{where}: expected a file name inside of the data's folder, got {shown}")
+    raise ValueError(
+        f"{where}: expected a file name inside of the data's folder, got {shown(name)}"
+    )

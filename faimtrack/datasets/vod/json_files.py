@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
+
+from faimtrack.errors import shown
+from faimtrack.json_files import read_json
 
 _LARGEST = 2**31 - 1
 
@@ -17,23 +19,7 @@ def read_tree(path: Path) -> Mapping[str, Any]:
         ValueError: It is no JSON, or not an object.
         OSError: It cannot be read.
     """
-
-    def refuse_constant(name: str) -> NoReturn:
-        raise ValueError(f"expected finite numbers, got {name}")
-
-    try:
-        tree = json.loads(path.read_bytes(), parse_constant=refuse_constant)
-    except UnicodeDecodeError:
-        raise ValueError(f"{path}: expected JSON, got a file that is not text") from None
-    except json.JSONDecodeError as error:
-        raise ValueError(
-            f"{path}, line {error.lineno}, column {error.colno}: expected whole JSON, got: "
-            f"{error.msg}"
-        ) from None
-    except RecursionError:
-        raise ValueError(f"{path}: expected annotations, got lists in lists in lists") from None
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+    tree = read_json(path, "annotations")
     if not isinstance(tree, dict):
         raise ValueError(f"{path}: expected a JSON object, got {type(tree).__name__}")
     return tree
@@ -90,11 +76,3 @@ def box_of(where: str, value: object) -> list[float]:
     except OverflowError:
         raise ValueError(f"{where}: expected numbers of pixels, got {shown(value)}") from None
     return [left, top, left + width, top + height]
-
-
-def shown(value: object) -> str:
-    """A value for a message, cut where it is long."""
-    if isinstance(value, (list, dict)) and len(value) > 8:
-        return f"{type(value).__name__} of {len(value)}"
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -14,11 +14,12 @@ import numpy as np
 from faimtrack.datasets.vod.box_checks import usable_boxes
 from faimtrack.datasets.vod.faults import Faults
 from faimtrack.datasets.vod.image_folders import frame_numbers
-from faimtrack.datasets.vod.json_files import box_of, list_of, record_of, shown, whole_of
+from faimtrack.datasets.vod.json_files import box_of, list_of, record_of, whole_of
 from faimtrack.datasets.vod.local_split import is_held_out
 from faimtrack.datasets.vod.ovis_file import OvisFile, OvisVideo, read_ovis_file
 from faimtrack.datasets.vod.ovis_masks import OvisMasks
 from faimtrack.datasets.vod.tables import VideoTable, VideoTables, unannotated
+from faimtrack.errors import shown
 
 _LOG = logging.getLogger(__name__)
 

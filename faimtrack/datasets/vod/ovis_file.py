@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from faimtrack.datasets.vod.image_folders import confined
-from faimtrack.datasets.vod.json_files import list_of, read_tree, record_of, shown, whole_of
+from faimtrack.datasets.vod.json_files import list_of, read_tree, record_of, whole_of
+from faimtrack.errors import shown
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from faimtrack.datasets.vod.json_files import shown
+from faimtrack.errors import shown
 from faimtrack.masks.mask import Mask
 from faimtrack.run_lengths import encode_counts
 

@@ -7,7 +7,6 @@ compressed run lengths.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +22,8 @@ from faimtrack.detectors.files.table import (
     check_rows,
     unnamed_classes,
 )
+from faimtrack.errors import shown
+from faimtrack.json_files import read_json
 from faimtrack.motfile.exact import far_corner, is_exact
 from faimtrack.structures import RunLengthMask
 
@@ -40,7 +41,7 @@ def read_coco(path: Path) -> DetectionTable:
         ValueError: It is no such file, or a record is wrong; the message says which.
         OSError: The file cannot be read.
     """
-    tree = _read_json(path)
+    tree = read_json(path, "COCO's JSON", parse_float=_number)
     if isinstance(tree, list):
         rows = _read_annotations(path, tree, None, None)
         class_names, class_ids = unnamed_classes(rows.kinds, "category")
@@ -59,30 +60,8 @@ def read_coco(path: Path) -> DetectionTable:
     return _table(path, rows, class_ids, contents.class_names, contents)
 
 
-def _read_json(path: Path) -> Any:
-    def refuse_constant(name: str) -> NoReturn:
-        raise ValueError(f"expected finite numbers, got {name}")
-
-    def number(text: str) -> float | _LongNumber:
-        return _LongNumber(text) if is_exact(text) else float(text)
-
-    try:
-        return json.loads(
-            path.read_bytes().decode("utf-8-sig"),
-            parse_float=number,
-            parse_constant=refuse_constant,
-        )
-    except UnicodeDecodeError:
-        raise ValueError(f"{path}: expected JSON, got a file that is not text") from None
-    except json.JSONDecodeError as error:
-        raise ValueError(
-            f"{path}, line {error.lineno}, column {error.colno}: expected whole JSON, got: "
-            f"{error.msg}"
-        ) from None
-    except RecursionError:
-        raise ValueError(f"{path}: expected COCO's JSON, got lists in lists in lists") from None
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+def _number(text: str) -> float | _LongNumber:
+    return _LongNumber(text) if is_exact(text) else float(text)
 
 
 def _list_of(path: Path, tree: Mapping[str, Any], key: str) -> list[Any]:
@@ -95,9 +74,7 @@ def _list_of(path: Path, tree: Mapping[str, Any], key: str) -> list[Any]:
 
 def _refuse(path: Path, kind: str, place: int, expected: str, came: object) -> NoReturn:
     """Say what is wrong with a record; records are counted from 1."""
-    shown = repr(came)
-    shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
-    raise ValueError(f"{path}, {kind} {place}: expected {expected}, got {shown}")
+    raise ValueError(f"{path}, {kind} {place}: expected {expected}, got {shown(came)}")
 
 
 def _id_of(path: Path, kind: str, place: int, record: object, key: str, low: int) -> int:

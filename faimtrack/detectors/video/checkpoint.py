@@ -16,6 +16,7 @@ from faimtrack.detectors.video.config import VideoNetworkConfig
 from faimtrack.detectors.video.network import VideoYolox
 from faimtrack.detectors.yolox.blocks import fold_blocks
 from faimtrack.detectors.yolox.checkpoint import LoadedYolox, load_tensors, load_yolox
+from faimtrack.errors import shown
 from faimtrack.weights.files import Checkpoint
 
 SETTING = "video"
@@ -155,7 +156,7 @@ def _config_of(checkpoint: Checkpoint, tensors: Mapping[str, Tensor]) -> VideoNe
     if not isinstance(values, Mapping) or not values.keys() <= known:
         raise ValueError(
             f"{checkpoint.path}: expected settings of the video object detector whose tensors it "
-            f"holds, got {values!r}"
+            f"holds, got {shown(values)}"
         )
     try:
         return VideoNetworkConfig(**values)

@@ -72,11 +72,6 @@ class VideoDetector:
         if isinstance(weights, (str, os.PathLike)):
             weights = read_checkpoint(weights)
         loaded = load_video_yolox(weights) if isinstance(weights, Checkpoint) else weights
-        if config.keep != "none":
-            raise ValueError(
-                f"{loaded.path}: keep: expected none, for a video object detector gives boxes "
-                f"alone, got {config.keep}"
-            )
         self.class_names = loaded.name_classes(class_names or config.class_names)
         self._kept_classes = class_numbers(classes, self.class_names)
         self.input_size, self.input_convention = loaded.base.resolve_input(config)

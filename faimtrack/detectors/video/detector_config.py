@@ -65,6 +65,11 @@ class VideoDetectorConfig(ProposalConfig, YoloxReading, TorchConfig):
             ValueError: One makes no sense.
         """
         super().__post_init__()
+        if self.keep != "none":
+            raise ValueError(
+                "keep: expected none, for a video object detector gives boxes alone, got "
+                f"{self.keep}"
+            )
         if self.local_frames is not None and self.local_frames > self.group_frames:
             raise ValueError(
                 f"local_frames: expected group_frames, {self.group_frames}, at most, got "

@@ -24,7 +24,7 @@ from faimtrack.detectors.yolox.config import YoloxExportConfig
 from faimtrack.detectors.yolox.export_check import compare_export
 from faimtrack.detectors.yolox.folding import fold_batch_norm
 from faimtrack.detectors.yolox.onnx_metadata import YoloxOnnxMetadata
-from faimtrack.weights.files import WeightsMetadata, write_weights
+from faimtrack.weights.files import write_weights
 
 FRAME_OUTPUTS = ("rows", "candidates", "classification", "partner")
 """What the model of frames gives."""
@@ -140,14 +140,7 @@ def export_weights(
     """
     names = loaded.name_classes(class_names)
     told = _describe(loaded, config or YoloxExportConfig(), names, origin or {})
-    settings = {
-        "input_size": list(told.input_size),
-        "input_convention": told.input_convention,
-        SETTING: asdict(loaded.network.config),
-    }
-    metadata = WeightsMetadata(
-        architecture=told.architecture, classes=names, settings=settings, **(origin or {})
-    )
+    metadata = told.weights_metadata({SETTING: asdict(loaded.network.config)})
     write_weights(path, loaded.network.state_dict(), metadata)
     return VideoExport(frames=Path(path), aggregation=None, metadata=told, difference=None)
 
@@ -163,17 +156,7 @@ def _describe(
             "nms and dynamic_size: expected neither for a video object detector, whose proposals "
             "are chosen by its reader from maps of one size"
         )
-    size = (
-        config.input_height or loaded.base.input_size[0],
-        config.input_width or loaded.base.input_size[1],
-    )
-    if size[0] % 32 or size[1] % 32:
-        raise ValueError(
-            f"input_height and input_width: expected multiples of 32, got {size[0]} and {size[1]}"
-        )
-    convention = config.input_convention
-    if convention == "auto":
-        convention = loaded.base.input_convention or "current"
+    size, convention = loaded.base.resolve_input(config)
     told: dict[str, Any] = dict(origin)
     return YoloxOnnxMetadata(
         architecture=loaded.architecture,

@@ -15,6 +15,7 @@ from faimtrack.detectors.images import name_classes
 from faimtrack.detectors.tensors import require_floats
 from faimtrack.detectors.yolox.config import YoloxReading
 from faimtrack.detectors.yolox.network import YOLOX_SIZES, Yolox, YoloxSize
+from faimtrack.errors import shown
 from faimtrack.weights.files import Checkpoint, WeightsMetadata
 
 _STEM = "backbone.backbone.stem.conv"
@@ -267,7 +268,7 @@ def _settings(
     convention = settings.get("input_convention")
     if convention not in ("current", "legacy", None):
         raise ValueError(
-            f"{path}: input_convention: expected current or legacy, got {convention!r}"
+            f"{path}: input_convention: expected current or legacy, got {shown(convention)}"
         )
     size = settings.get("input_size", network.size.input_size)
     return classes, convention, _two_sides(size, path)
@@ -277,7 +278,7 @@ def _two_sides(value: Any, path: Path) -> tuple[int, int]:
     is_pair = isinstance(value, list | tuple) and len(value) == 2
     if not is_pair or not all(type(side) is int and side > 0 and side % 32 == 0 for side in value):
         raise ValueError(
-            f"{path}: input_size: expected height and width, multiples of 32, got {value!r}"
+            f"{path}: input_size: expected height and width, multiples of 32, got {shown(value)}"
         )
     return value[0], value[1]
 

@@ -22,7 +22,7 @@ from faimtrack.detectors.yolox.letterbox import STRIDES
 from faimtrack.detectors.yolox.network import Yolox
 from faimtrack.detectors.yolox.onnx_metadata import YoloxOnnxMetadata
 from faimtrack.detectors.yolox.onnx_nms import add_suppression
-from faimtrack.weights.files import WeightsMetadata, write_weights
+from faimtrack.weights.files import write_weights
 
 _STEP = 32  # heights and widths are multiples of this
 
@@ -111,13 +111,8 @@ def export_weights(
     """
     names = loaded.name_classes(class_names)
     told = _describe(loaded, config or YoloxExportConfig(), names, origin or {})
-    settings = {
-        "input_size": list(told.input_size),
-        "input_convention": told.input_convention,
-        "batch_norm": "folded" if loaded.network.is_folded else "kept",
-    }
-    metadata = WeightsMetadata(
-        architecture=told.architecture, classes=names, settings=settings, **(origin or {})
+    metadata = told.weights_metadata(
+        {"batch_norm": "folded" if loaded.network.is_folded else "kept"}
     )
     write_weights(path, loaded.network.state_dict(), metadata)
     return YoloxExport(metadata=told)
@@ -129,18 +124,7 @@ def _describe(
     class_names: tuple[str, ...],
     origin: Mapping[str, str],
 ) -> YoloxOnnxMetadata:
-    size = (
-        config.input_height or loaded.input_size[0],
-        config.input_width or loaded.input_size[1],
-    )
-    if size[0] % _STEP or size[1] % _STEP:
-        raise ValueError(
-            f"input_height and input_width: expected multiples of {_STEP}, "
-            f"got {size[0]} and {size[1]}"
-        )
-    convention = config.input_convention
-    if convention == "auto":
-        convention = loaded.input_convention or "current"
+    size, convention = loaded.resolve_input(config)
     return YoloxOnnxMetadata(
         architecture=f"yolox-{loaded.network.size.name}",
         class_names=class_names,

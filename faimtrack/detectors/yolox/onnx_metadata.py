@@ -11,6 +11,7 @@ from typing import Any, Literal
 import faimtrack
 from faimtrack.detectors.onnx_properties import told_list, told_pair, told_value
 from faimtrack.detectors.yolox.letterbox import STRIDES
+from faimtrack.weights.files import WeightsMetadata
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +61,25 @@ class YoloxOnnxMetadata:
             "data": self.data,
             "licence": self.licence,
         }
+
+    def weights_metadata(self, settings: Mapping[str, Any]) -> WeightsMetadata:
+        """The same as files of weights say it, whose boxes are left to their reader.
+
+        Args:
+            settings: What else the network needs, as plain JSON values.
+        """
+        return WeightsMetadata(
+            architecture=self.architecture,
+            classes=self.class_names,
+            recipe=self.recipe,
+            data=self.data,
+            licence=self.licence,
+            settings={
+                "input_size": list(self.input_size),
+                "input_convention": self.input_convention,
+                **settings,
+            },
+        )
 
 
 def read_yolox_metadata(properties: Mapping[str, str], path: Path) -> YoloxOnnxMetadata | None:

@@ -193,6 +193,11 @@ def test_a_faim_must_say_how_it_was_built(faim, settings):
         load_video_yolox(as_checkpoint(faim, settings=settings))
 
 
+def test_long_settings_of_the_wrong_kind_are_cut(faim):
+    with pytest.raises(ValueError, match=r"whose tensors it holds, got list of 5000$"):
+        load_video_yolox(as_checkpoint(faim, settings={"video": [1] * 5000}))
+
+
 def test_settings_out_of_range_are_refused(faim):
     values = dataclasses.asdict(faim.config) | {"heads": 0}
     with pytest.raises(ValueError, match="settings of the network: heads: expected 1 or more"):

@@ -241,6 +241,16 @@ def test_a_wrong_file_is_refused(tmp_path, changes, complaint):
     assert str(refused.value).startswith(str(path))
 
 
+def test_a_file_that_is_not_there_is_told_with_what_was_expected(tmp_path):
+    for path, came in ((tmp_path / "none.json", "no such file"), (tmp_path, "a folder")):
+        with pytest.raises(FileNotFoundError) as raised:
+            read_coefficients(path)
+        assert str(raised.value) == (
+            f"{path}: expected coefficients of linking, a JSON file of `faimtrack link train`, "
+            f"got {came}"
+        )
+
+
 @given(st.binary(max_size=40))
 def test_bytes_that_are_no_coefficients_are_refused(content):
     import tempfile

@@ -16,6 +16,7 @@ from scipy.special import expit
 
 from faimtrack.atomic import atomic_file
 from faimtrack.detectors.video.linking.pair_features import PAIR_FEATURES
+from faimtrack.errors import shown
 
 FORMAT_VERSION = 1
 _KIND = "link-coefficients"
@@ -54,7 +55,9 @@ class LinkCoefficients:
         for name in ("means", "deviations", "weights"):
             values = getattr(self, name)
             if len(values) != len(PAIR_FEATURES):
-                raise ValueError(f"{name}: expected {len(PAIR_FEATURES)} numbers, got {values}")
+                raise ValueError(
+                    f"{name}: expected {len(PAIR_FEATURES)} numbers, got {shown(values)}"
+                )
             _check_numbers(name, values)
         _check_numbers("intercept", [self.intercept])
         if min(self.deviations) < 1 / _LARGEST:
@@ -95,7 +98,7 @@ def _check_numbers(name: str, values: Sequence[object]) -> None:
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         # Whole numbers of JSON may be too large for a float.
         if not is_number or not abs(value) <= _LARGEST:  # type: ignore[arg-type]
-            raise ValueError(f"{name}: expected finite numbers, got {value!r}")
+            raise ValueError(f"{name}: expected finite numbers, got {shown(value)}")
 
 
 def write_coefficients(path: str | os.PathLike[str], coefficients: LinkCoefficients) -> None:
@@ -115,23 +118,31 @@ def read_coefficients(path: str | os.PathLike[str]) -> LinkCoefficients:
         ValueError: It is none, or one of another version or other features.
         OSError: It cannot be read.
     """
+    path = Path(path)
+    if not path.is_file():
+        came = "a folder" if path.is_dir() else "no such file"
+        raise FileNotFoundError(
+            f"{path}: expected coefficients of linking, a JSON file of `faimtrack link train`, "
+            f"got {came}"
+        )
     try:
-        tree = json.loads(Path(path).read_bytes())
+        tree = json.loads(path.read_bytes())
     except (ValueError, RecursionError):  # both undecodable text and bad JSON
         raise ValueError(f"{path}: expected coefficients of linking, got no JSON") from None
     if not isinstance(tree, dict) or tree.get("kind") != _KIND:
         raise ValueError(f"{path}: expected coefficients of linking, got other JSON")
     for name, expected in (("format_version", FORMAT_VERSION), ("features", list(PAIR_FEATURES))):
         if tree.get(name) != expected:
-            raise ValueError(f"{path}: expected {name} {expected}, got {tree.get(name)!r}")
+            raise ValueError(f"{path}: expected {name} {expected}, got {shown(tree.get(name))}")
     for name in ("means", "deviations", "weights"):
         if not isinstance(tree.get(name), list):
-            raise ValueError(f"{path}, {name}: expected numbers, got {tree.get(name)!r}")
+            raise ValueError(f"{path}, {name}: expected numbers, got {shown(tree.get(name))}")
     for name in ("positives", "negatives"):
         if type(tree.get(name)) is not int or tree[name] < 0:
-            raise ValueError(f"{path}, {name}: expected a count, got {tree.get(name)!r}")
+            raise ValueError(f"{path}, {name}: expected a count, got {shown(tree.get(name))}")
     if not isinstance(tree.get("provenance"), dict):
-        raise ValueError(f"{path}, provenance: expected a mapping, got {tree.get('provenance')!r}")
+        came = shown(tree.get("provenance"))
+        raise ValueError(f"{path}, provenance: expected a mapping, got {came}")
     try:
         return LinkCoefficients(
             means=tuple(tree["means"]),
