@@ -17,7 +17,7 @@ def cost_lines(experiment: Experiment) -> Iterator[str]:
         if not trainings:
             yield f"{suite.name}{made}: {suite.title}; nothing is trained"
             continue
-        names = ", ".join(dict.fromkeys(network for network, _ in trainings))
+        names = ", ".join(dict.fromkeys(suite.recipes[network] for network, _ in trainings))
         yield (
             f"{suite.name}{made}: {suite.title}; {_count(len(trainings), 'training')} a seed "
             f"({names}){_measured(experiment, suite)}{_minutes(trainings, suite)}"

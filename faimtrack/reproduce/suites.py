@@ -94,7 +94,7 @@ CROWD_OBJECTS = Suite(
         "faim-s": "crowd/faim",
     },
     bench="objects-v1",
-    minutes={"yolox-s": 15, "yolov-s": 5, "yolov-ifem-s": 6, "faim-s": 6},
+    minutes={"yolox-s": 35, "yolov-s": 5, "yolov-ifem-s": 6, "faim-s": 6},
 )
 CROWD_PEOPLE = Suite(
     name="crowd",

@@ -183,7 +183,7 @@ def test_what_is_shared_is_counted_once():
     trained = trainings_of(experiment("table-4"), CROWD_OBJECTS)
     assert trained == [("yolox-s", ()), ("faim-s", ())]
     lines = list(cost_lines(experiment("table-4")))
-    assert "2 trainings a seed (yolox-s, faim-s), 6 detections" in lines[1]
+    assert "2 trainings a seed (crowd/yolox-objects, crowd/faim), 6 detections" in lines[1]
     assert "crowd, --data crowd" in lines[1]
 
 
