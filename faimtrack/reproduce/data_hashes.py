@@ -123,15 +123,13 @@ class NoHashes(DataHashes):
 def _learnt_hashes(recipe: TrainingRecipe, places: DataPlaces) -> dict[str, str]:
     from faimtrack.training.prepare import data_hashes
 
-    if recipe.mask_branch is None:
-        return data_hashes(recipe, places)
     try:
-        found = data_hashes(recipe, places)
+        return data_hashes(recipe, places)
     except (ValueError, OSError):
+        if recipe.mask_branch is None:
+            raise
         # Without masks the training will say so; rows that need none go on.
         return data_hashes(dataclasses.replace(recipe, mask_branch=None), places)
-    # Keys of jobs that were done have this word.
-    return {"videos and masks" if role == "videos" else role: each for role, each in found.items()}
 
 
 def _weights_hash(named: str) -> str:
