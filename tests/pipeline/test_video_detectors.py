@@ -96,8 +96,8 @@ def test_masks_and_looks_are_refused_in_one_line(
     setting, weights, make_picture_sequence, tmp_path
 ):
     sequence = make_picture_sequence("walk", frames=2)
-    _, outcome = detect(weights, sequence, tmp_path / "found", setting, format="parquet")
-    assert outcome.error.startswith(f"{weights}: keep: expected none, for a video object detector")
+    with pytest.raises(ValueError, match=r"^detector\.keep: expected none, for a video object"):
+        detect(weights, sequence, tmp_path / "found", setting, format="parquet")
 
 
 def test_recipes_that_train_video_detectors_may_set_them(tmp_path):

@@ -117,7 +117,8 @@ def test_each_proposal_is_pooled_from_its_own_frame(images):
         [filled(BOXES)],
     )  # fmt: skip
     first = loss_of(branch, output, [some, nothing], torch.zeros(4, 2))
-    assert float(second.loss.detach()) == pytest.approx(float(alone.loss.detach()), rel=1e-5)
+    # Batches of one and of two are summed in another order: 1.3e-5 apart on some CPUs.
+    assert float(second.loss.detach()) == pytest.approx(float(alone.loss.detach()), rel=5e-5)
     assert float(first.loss.detach()) != pytest.approx(float(second.loss.detach()), rel=1e-4)
 
 
