@@ -10,20 +10,17 @@ faimtrack/weights/registry.py must say. Seeds are none of any bench.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
-import shutil
 from pathlib import Path
 
+from bundled_detectors import label_weights, show_files
 from drawn_crowds import draw_crowds
 
-import faimtrack
 from faimtrack.datasets.crowd import CrowdConfig
 from faimtrack.detectors.export import export_detector
 from faimtrack.detectors.loading import open_detector
 from faimtrack.detectors.yolox.config import YoloxOnnxConfig
 from faimtrack.motfile import read_mot
-from faimtrack.provenance import file_sha256
 from faimtrack.structures import Frame
 from faimtrack.training.average_precision import average_precision
 from faimtrack.training.fit import Machines
@@ -32,7 +29,6 @@ from faimtrack.training.recipe import resolve_training_recipe
 from faimtrack.training.run import TrainingRun, train
 from faimtrack.training.samples import DataPlaces
 from faimtrack.video.images import read_image
-from faimtrack.weights.files import read_checkpoint, write_weights
 
 _DENSITIES = ("sparse", "medium", "sparse", "dense", "medium")
 _SIZES = ((640, 360), (960, 540), (640, 360), (800, 448))
@@ -42,7 +38,6 @@ _TEST_CROWDS, _TEST_FRAMES = 16, 4
 _FRAME_RATE = 2  # frames/s: people have moved from one to the next
 _NAME, _DATA = "crowd-nano", "people drawn by faimtrack"
 _SCORE_THRESHOLD = 0.01  # as low as precision is averaged over in training
-_BUNDLE = Path(faimtrack.__file__).parent / "weights" / "bundled"
 
 
 def training_crowds() -> list[CrowdConfig]:
@@ -78,15 +73,6 @@ def test_crowds() -> list[CrowdConfig]:
         for place, density in enumerate(("sparse", "medium", "dense"))
         for number in range(_TEST_CROWDS)
     ]
-
-
-def _label(weights: Path, output: Path) -> Path:
-    """The weights with what they say of themselves in words."""
-    checkpoint = read_checkpoint(weights)
-    assert checkpoint.metadata is not None, "it was written by our own training"
-    metadata = dataclasses.replace(checkpoint.metadata, data=_DATA, licence="Apache-2.0")
-    write_weights(output, checkpoint.tensors, metadata)
-    return output
 
 
 def score(weights: Path, folder: Path) -> dict[str, dict[str, float]]:
@@ -134,18 +120,14 @@ def main() -> None:
         existing="resume",
     )
     result = train(run, _show)
-    labelled = _label(result.weights, work / "labelled.safetensors")
+    labelled = label_weights(result.weights, work / "labelled.safetensors", _DATA)
     files = {}
     for format_ in ("onnx", "safetensors"):
         files[format_] = work / f"{_NAME}.{format_}"
         export_detector(labelled, files[format_], format=format_, overwrite=True)
     scores = score(files["onnx"], draw_crowds(test_crowds(), work / "test"))
     (work / "scores.json").write_text(json.dumps(scores, indent=2, sort_keys=True) + "\n")
-    for path in files.values():
-        print(path, path.stat().st_size, file_sha256(path))
-        if arguments.install:
-            _BUNDLE.mkdir(exist_ok=True)
-            shutil.copyfile(path, _BUNDLE / path.name)
+    show_files(files.values(), install=arguments.install)
 
 
 if __name__ == "__main__":

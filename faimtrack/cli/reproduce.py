@@ -50,7 +50,9 @@ def reproduce(
     ] = None,
     base: Annotated[
         Path | None,
-        typer.Option(help="Trained weights of the base detector, in place of training one."),
+        typer.Option(
+            help="Weights of the base detector, in place of the bundled one or of training one."
+        ),
     ] = None,
     masks_root: Annotated[
         Path | None,

@@ -20,12 +20,15 @@ def cost_lines(experiment: Experiment) -> Iterator[str]:
         names = ", ".join(dict.fromkeys(suite.recipes[network] for network, _ in trainings))
         yield (
             f"{suite.name}{made}: {suite.title}; {_count(len(trainings), 'training')} a seed "
-            f"({names}){_measured(experiment, suite)}{_minutes(trainings, suite)}"
+            f"({names}){_beside(suite)}{_measured(experiment, suite)}{_minutes(trainings, suite)}"
         )
 
 
 def trainings_of(experiment: Experiment, suite: Suite) -> list[tuple[str, tuple[str, ...]]]:
-    """Networks and changes of all trainings of one seed, those of base detectors first."""
+    """Networks and changes of all trainings of one seed, those of base detectors first.
+
+    Base detectors that come along are not trained.
+    """
     wanted: list[tuple[str, tuple[str, ...]]] = []
     if isinstance(experiment, Table):
         for row in experiment.rows:
@@ -36,8 +39,14 @@ def trainings_of(experiment: Experiment, suite: Suite) -> list[tuple[str, tuple[
                     wanted.append((row.added_to, ()))
     else:
         wanted = [(network, ()) for network in networks_of(experiment, suite)]
+    if suite.base is not None:
+        return list(dict.fromkeys(each for each in wanted if suite.base_of(each[0]) is not None))
     bases = [suite.base_of(network) for network, _ in wanted]
     return list(dict.fromkeys([*((base, ()) for base in bases if base is not None), *wanted]))
+
+
+def _beside(suite: Suite) -> str:
+    return "" if suite.base is None else f" beside {suite.base}, which comes along"
 
 
 def _measured(experiment: Experiment, suite: Suite) -> str:

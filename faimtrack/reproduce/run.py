@@ -20,6 +20,7 @@ from faimtrack.reproduce.plan import Planner
 from faimtrack.reproduce.request import Request
 from faimtrack.reproduce.suites import Suite, suite_of
 from faimtrack.reproduce.writing import Report, write_report
+from faimtrack.weights import find_weights
 
 RESULTS = "results"
 
@@ -36,7 +37,8 @@ class Wish:
         seeds: Of the trainings.
         budget_minutes: How long; None for as long as it takes.
         overrides: ``key=value`` for all that are trained and know the key.
-        base: Trained weights of the base detector, in place of training one.
+        base: Trained weights of the base detector, in place of those that come along or are
+            trained.
         masks_root: Where pseudo masks lie if not with their videos.
     """
 
@@ -109,7 +111,7 @@ def reproduce(
         output=wish.output,
         seeds=wish.seeds,
         overrides=wish.overrides,
-        base=wish.base,
+        base=_base(wish, suite),
         device=device,
     )
     _check_settings(wish.experiment, request)
@@ -127,6 +129,13 @@ def reproduce(
     if isinstance(wish.experiment, Figure):
         return _figure(wish.experiment, shop)
     return _table(wish.experiment, shop)
+
+
+def _base(wish: Wish, suite: Suite) -> Path | None:
+    """The file of the base detector; None if it is to be trained."""
+    if wish.base is not None or suite.base is None:
+        return wish.base
+    return find_weights(suite.base)
 
 
 def _check_settings(experiment: Experiment, request: Request) -> None:
@@ -149,6 +158,7 @@ def _table(table: Table, shop: _Workshop) -> Reproduction:
         dataset=shop.suite.name,
         device=shop.device,
         overrides=shop.wish.overrides,
+        base=shop.request.base,
     )
     files = write_report(report, shop.wish.output)
     return Reproduction(

@@ -25,6 +25,8 @@ class Suite:
         recipes: The recipe of each network that there is.
         settings: Changes of a network's recipe, ``key=value``, beside a row's own.
         bench: The frozen crowds that are made if no data are named; None: there are none.
+        base: The registered weights that come along and are every network's base detector unless
+            others are given; None: one is trained with each seed.
         minutes: About how long a training of a network takes on two cores, where that is known.
     """
 
@@ -33,6 +35,7 @@ class Suite:
     recipes: Mapping[str, str]
     settings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     bench: str | None = None
+    base: str | None = None
     minutes: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -94,7 +97,8 @@ CROWD_OBJECTS = Suite(
         "faim-s": "crowd/faim",
     },
     bench="objects-v1",
-    minutes={"yolox-s": 35, "yolov-s": 5, "yolov-ifem-s": 6, "faim-s": 6},
+    base="crowd-objects-nano",
+    minutes={"yolov-s": 5, "yolov-ifem-s": 6, "faim-s": 6},
 )
 CROWD_PEOPLE = Suite(
     name="crowd",

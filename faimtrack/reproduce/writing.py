@@ -12,7 +12,7 @@ from typing import Any
 
 from faimtrack import __version__
 from faimtrack.atomic import atomic_file
-from faimtrack.provenance import Provenance, write_provenance
+from faimtrack.provenance import Provenance, file_sha256, write_provenance
 from faimtrack.reproduce.comparison import ComparedRow, Comparison, Numbers, column_of
 from faimtrack.reproduce.engine import Outcomes
 from faimtrack.reproduce.experiments import Column
@@ -33,6 +33,7 @@ class Report:
         dataset: The suite's name.
         device: What times were taken on, in words.
         overrides: What was set for all.
+        base: The base detector's weights if none was trained.
     """
 
     comparison: Comparison
@@ -41,6 +42,7 @@ class Report:
     dataset: str
     device: str
     overrides: tuple[str, ...] = field(default=())
+    base: Path | None = None
 
     @property
     def name(self) -> str:
@@ -73,6 +75,8 @@ class Report:
             + (", mean ± standard deviation" if len(seeds) > 1 else "")
             + f"; paper: {table.source}."
         ]
+        if self.base is not None:
+            lines.append(f"One base detector for all seeds: {self.base.stem}.")
         if any(column_of(self.comparison, name).unit == "ms" for name in table.columns):
             lines.append(f"Times were taken on: {self.device}.")
         if table.has_gains:
@@ -208,6 +212,8 @@ def provenance_of(report: Report) -> Provenance:
         for job in jobs
         if job.kind == "training" and job.name in results
     }
+    if report.base is not None:
+        weights[report.base.name] = file_sha256(report.base)
     return Provenance(
         kind="reproduction",
         configuration={

@@ -165,15 +165,17 @@ def _sam(size: str, file_name: str, sha256: str, size_bytes: int) -> WeightsEntr
     )
 
 
-def _crowd_nano(name: str, suffix: str, sha256: str, size_bytes: int) -> WeightsEntry:
+def _bundled_nano(
+    name: str, file_name: str, data: str, sha256: str, size_bytes: int
+) -> WeightsEntry:
     return WeightsEntry(
         name=name,
         title="YOLOX detector",
         url=None,
-        file_name=f"crowd-nano{suffix}",
+        file_name=file_name,
         sha256=sha256,
         licence="Apache-2.0",
-        data="drawn people",
+        data=data,
         architecture="yolox-nano",
         kind="detector",
         size_bytes=size_bytes,
@@ -217,13 +219,17 @@ _ENTRIES = (
     _faster_rcnn(
         "mobilenet-v3-large-320-fpn", "fasterrcnn_mobilenet_v3_large_320_fpn-907ea3f9.pth",
     ),
-    _crowd_nano(
-        "crowd-nano", ".onnx",
+    _bundled_nano(
+        "crowd-nano", "crowd-nano.onnx", "drawn people",
         "673bd47231651c1eabd9c95af8790339565ec24353a9547b187be4489493f57e", 3_678_420,
     ),
-    _crowd_nano(
-        "crowd-nano-torch", ".safetensors",
+    _bundled_nano(
+        "crowd-nano-torch", "crowd-nano.safetensors", "drawn people",
         "45d31b491e453dde0fc7f5fe12ce5e614005b481905e7cc236a589f025820de3", 3_718_000,
+    ),
+    _bundled_nano(
+        "crowd-objects-nano", "crowd-objects-nano.safetensors", "drawn objects",
+        "d970ed1d69fbb3be3083ff5144f51f58b829d208cded59839521a925ca11752d", 3_723_548,
     ),
     _resnet(50, "resnet50-0676ba61.pth"),
     _sam(

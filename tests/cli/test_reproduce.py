@@ -12,7 +12,11 @@ def test_the_list_shows_every_experiment_and_what_it_needs(faimtrack):
     assert done.status == 0
     for name in ("table-1", "table-5d", "table-ii", "figure-5", "figure-iv"):
         assert f"{name}: " in done.out
-    assert "2 trainings a seed (crowd/yolox-objects, crowd/faim), 12 detections" in done.out
+    assert "2 trainings a seed (vid/yolox-s, vid/faim-s), 12 detections" in done.out
+    assert (
+        "1 training a seed (crowd/faim) beside crowd-objects-nano, which comes along, "
+        "12 detections" in done.out
+    )
     assert "nothing is trained" in done.out
 
 

@@ -26,7 +26,7 @@ def make_checkpoint():
 
 CONTENT = make_checkpoint()
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
-BUNDLED = "crowd-nano: right\ncrowd-nano-torch: right\n"
+BUNDLED = "crowd-nano: right\ncrowd-nano-torch: right\ncrowd-objects-nano: right\n"
 
 
 @pytest.fixture(autouse=True)

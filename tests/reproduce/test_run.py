@@ -5,9 +5,10 @@ import json
 
 import pytest
 
-from faimtrack.provenance import read_provenance
+from faimtrack.provenance import file_sha256, read_provenance
 from faimtrack.reproduce import data as data_module
 from faimtrack.reproduce.run import reproduce
+from faimtrack.weights import weights_entry
 
 
 @pytest.fixture
@@ -40,7 +41,31 @@ def test_files_have_ours_and_the_papers(make, wish_for, tmp_path):
     assert "+8.9 is 78.2 − 69.5 = +8.7" in text
     record = read_provenance(tmp_path / "out" / "table-2.md")
     assert record.configuration["experiment"] == "table-2"
-    assert len(record.weights) == 12
+    trained = [name for name in record.weights if " trained, seed " in name]
+    assert len(trained) == 9
+
+
+def test_a_base_detector_that_comes_along_is_that_of_all_seeds(
+    make, wish_for, pretender, tmp_path
+):
+    done = make(wish_for("table-2"))
+    assert not [title for title in pretender.done if title.startswith("yolox-s trained")]
+    assert len([title for title in pretender.done if title.startswith("yolox-s detects")]) == 1
+    assert "One base detector for all seeds: crowd-objects-nano." in done.report.notes()
+    record = read_provenance(tmp_path / "out" / "table-2.md")
+    entry = weights_entry("crowd-objects-nano")
+    assert record.weights[entry.file_name] == entry.sha256
+
+
+def test_who_names_a_base_detector_gets_that_one(make, wish_for, tmp_path):
+    before = cells_of(make(wish_for("table-2")), "FAIM-S")["map"]["values"]
+    weights = tmp_path / "mine.safetensors"
+    weights.write_bytes(b"mine")
+    done = make(wish_for("table-2", base=weights))
+    assert cells_of(done, "FAIM-S")["map"]["values"] != before
+    assert "One base detector for all seeds: mine." in done.report.notes()
+    record = read_provenance(tmp_path / "out" / "table-2.md")
+    assert record.weights["mine.safetensors"] == file_sha256(weights)
 
 
 def test_gains_are_of_pairs_of_one_seed(make, wish_for):
@@ -100,7 +125,9 @@ def test_runs_of_other_settings_are_never_mixed(make, wish_for, pretender):
     first = make(wish_for("table-2", seeds=(0,)))
     count = len(pretender.done)
     other = make(wish_for("table-2", seeds=(0,), overrides=("schedule.steps=5",)))
-    assert len(pretender.done) == 2 * count
+    # The base detector is the one that comes along, whatever others learn with.
+    own = [title for title in pretender.done[:count] if not title.startswith("yolox-s")]
+    assert pretender.done[count:] == own
     mine, others = (cells_of(done, "FAIM-S")["map"]["values"] for done in (first, other))
     assert mine != others
     assert "schedule.steps=5" in other.report.markdown()

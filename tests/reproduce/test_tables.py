@@ -10,7 +10,7 @@ from faimtrack.recipes import recipe_names
 from faimtrack.reproduce.catalogue import ABSENT, EXPERIMENTS, experiment
 from faimtrack.reproduce.costs import cost_lines, trainings_of
 from faimtrack.reproduce.experiments import COLUMNS, Figure, Table
-from faimtrack.reproduce.suites import CROWD_OBJECTS, DATASETS, networks_of, suite_of
+from faimtrack.reproduce.suites import CROWD_OBJECTS, DATASETS, VID, networks_of, suite_of
 
 TABLES = [each for each in EXPERIMENTS.values() if isinstance(each, Table)]
 
@@ -180,11 +180,22 @@ def test_every_table_and_figure_of_the_paper_is_made_or_says_why_not(paper):
 
 
 def test_what_is_shared_is_counted_once():
-    trained = trainings_of(experiment("table-4"), CROWD_OBJECTS)
-    assert trained == [("yolox-s", ()), ("faim-s", ())]
+    assert trainings_of(experiment("table-4"), VID) == [("yolox-s", ()), ("faim-s", ())]
     lines = list(cost_lines(experiment("table-4")))
-    assert "2 trainings a seed (crowd/yolox-objects, crowd/faim), 6 detections" in lines[1]
+    assert "2 trainings a seed (vid/yolox-s, vid/faim-s), 6 detections" in lines[0]
     assert "crowd, --data crowd" in lines[1]
+
+
+def test_a_base_detector_that_comes_along_is_not_trained():
+    assert trainings_of(experiment("table-4"), CROWD_OBJECTS) == [("faim-s", ())]
+    assert [name for name, _ in trainings_of(experiment("table-2"), CROWD_OBJECTS)] == [
+        "yolov-s", "yolov-ifem-s", "faim-s",
+    ]  # fmt: skip
+    lines = list(cost_lines(experiment("table-4")))
+    assert "1 training a seed (crowd/faim) beside crowd-objects-nano, which comes al" in lines[1]
+    assert "comes along" not in lines[0]
+    (people,) = [line for line in cost_lines(experiment("table-9")) if "--data crowd" in line]
+    assert "comes along" not in people
 
 
 def test_bases_of_networks():

@@ -3,7 +3,7 @@
 import drawn_videos
 import pytest
 
-from faimtrack.training import prepare
+from faimtrack.training import samples
 from faimtrack.training.fit import Machines
 from faimtrack.training.recipe import resolve_training_recipe
 from faimtrack.training.run import TrainingRun, train
@@ -30,16 +30,15 @@ def trained(name, folder, *settings):
 @pytest.mark.slow
 def test_faim_learns_by_heart_what_its_base_detector_cannot(tmp_path, monkeypatch):
     videos = drawn_videos.drawn_videos(tmp_path / "drawn", [8] * 4, is_ambiguous=True)
-    for module in (video_data, prepare):
+    for module in (video_data, samples):
         monkeypatch.setattr(module, "open_videos", lambda *_, **__: videos)
-    monkeypatch.setattr("faimtrack.training.samples.open_videos", lambda *_, **__: videos)
     base, alone = trained(
         "yolox-objects", tmp_path, "batch_size=8", "steps=300", "plain_steps=60",
         "smallest_input=2", "largest_input=2",
     )  # fmt: skip
     clips = ["data.group_frames=8", "detector.group_frames=8", f"initial_weights={base}"]
     masks = ["mask_branch.roi_size=7", "mask_branch.hidden_channels=16"]
-    _, together = trained("faim", tmp_path, *clips, *masks, "steps=150", "plain_steps=30")
+    _, together = trained("faim", tmp_path, *clips, *masks, "steps=250", "plain_steps=50")
     assert alone["AP50"] < 0.8
     assert together["AP50"] > 0.9
     assert together["VID"] > alone["VID"] + 0.1
