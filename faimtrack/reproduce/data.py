@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from faimtrack.atomic import claimed
 from faimtrack.datasets.crowd import write_bench
 from faimtrack.datasets.crowd.bench import bench_sequences
 from faimtrack.reproduce.suites import Suite
@@ -14,6 +16,7 @@ CROWD = "crowd"
 """What stands for data that are made here."""
 _HALVES = ("train", "test")
 _SPLIT = "full"
+_WAIT_S = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +80,7 @@ def locate_data(suite: Suite, named: str, output: Path, *, masks_root: Path | No
 
 
 def draw_data(data: Data, say: Callable[[str], None] = lambda line: None) -> None:
-    """Draw data that are not there yet.
+    """Draw data that are not there yet; while another command is at it, wait for that.
 
     Args:
         data: As `locate_data` found them.
@@ -90,9 +93,22 @@ def draw_data(data: Data, say: Callable[[str], None] = lambda line: None) -> Non
     if data.undrawn is None:
         return
     folder = data.train.parent
-    say(f"{data.undrawn}: is drawn into {folder}, once")
-    write_bench(data.undrawn, folder)
-    say(f"{data.undrawn}: drawn")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    claim = folder.parent / f".{data.undrawn}.claim"
+    has_told = False
+    while not folder.is_dir():  # it appears when it is whole
+        try:
+            with claimed(claim):
+                if folder.is_dir():
+                    return
+                say(f"{data.undrawn}: is drawn into {folder}, once")
+                write_bench(data.undrawn, folder)
+                say(f"{data.undrawn}: drawn")
+        except BlockingIOError:
+            if not has_told:
+                say(f"{data.undrawn}: another command draws it; waiting")
+            has_told = True
+            time.sleep(_WAIT_S)
 
 
 def _require_data(suite: Suite, folder: Path) -> None:

@@ -1,5 +1,8 @@
 """Where data lie, and that nothing is drawn twice or over others."""
 
+import threading
+import time
+
 import pytest
 
 from faimtrack.datasets.crowd.bench import bench_sequences
@@ -37,6 +40,30 @@ def test_crowds_are_drawn_once_with_a_line_before_and_after(tmp_path, monkeypatc
     assert (again.train, again.test) == (data.train, data.test)
     draw_data(again, happened.append)
     assert len(happened) == 3
+
+
+def test_two_commands_that_want_one_bench_draw_it_once(tmp_path, monkeypatch):
+    data = locate_data(CROWD_OBJECTS, "crowd", tmp_path)
+    happened, is_drawing = [], threading.Event()
+
+    def write_bench(name, folder):
+        happened.append("drawn")
+        is_drawing.set()
+        time.sleep(0.2)  # the other one finds it claimed
+        lay_out(folder)
+
+    monkeypatch.setattr(data_module, "write_bench", write_bench)
+    monkeypatch.setattr(data_module, "_WAIT_S", 0.02)
+    said = []
+    first = threading.Thread(target=draw_data, args=(data,))
+    first.start()
+    assert is_drawing.wait(10)
+    draw_data(data, said.append)
+    first.join(10)
+    assert happened == ["drawn"]
+    assert said == [f"{BENCH}: another command draws it; waiting"]
+    assert locate_data(CROWD_OBJECTS, "crowd", tmp_path).undrawn is None
+    assert not list((tmp_path / "data").glob(".*claim"))
 
 
 def test_a_link_to_the_bench_is_taken(tmp_path):

@@ -161,6 +161,11 @@ def test_settings_are_looked_at_before_anything_is_drawn(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_figure_that_trains_nothing_refuses_unknown_keys_too(make, wish_for, no_drawing):
+    with pytest.raises(ValueError, match=r"schedule\.stepz: unknown key"):
+        make(wish_for("figure-iv", data="crowd", overrides=("schedule.stepz=9",)))
+
+
 def test_an_output_that_is_no_folder_is_refused_before_anything_is_drawn(
     make, wish_for, no_drawing, tmp_path
 ):
