@@ -10,6 +10,7 @@ from faimtrack.detectors.mask_branch.config import Norm
 
 Partner = Literal["instance", "regression"]
 Value = Literal["classification", "sum"]
+Refinement = Literal["replace", "add"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,11 @@ class VideoNetworkConfig(PresetConfig):
     )
     pooling: bool = parameter(
         True, "Average over proposals that look alike, after the attention (A.P.)."
+    )
+    refinement: Refinement = parameter(
+        "replace",
+        "What aggregated features give: a proposal's class logits, as in the paper, or what is "
+        "added to those of the base detector; that begins at 0.",
     )
     similarity: float = parameter(
         0.75, "They look alike if the cosine of their values is above this.", low=-1, high=1

@@ -78,8 +78,10 @@ def export_onnx(
     The second takes proposals of all frames of a clip: `classification` `(clips, tokens, C)`,
     `partner` `(clips, tokens, C')`, `class_scores` and `objectness` `(clips, tokens)` of the base
     detector, and `is_real` `(clips, tokens)` bool, false where a clip is filled up; any number of
-    them. It gives `scores` `(clips, tokens, classes)`, refined probabilities; those of a
-    detection are to be multiplied by the objectness.
+    them. Of a network that adds to the base detector's logits (`refinement: add`) `class_scores`
+    are `(clips, tokens, classes)`, those of all classes. It gives `scores`
+    `(clips, tokens, classes)`, refined probabilities; those of a detection are to be multiplied
+    by the objectness.
 
     Args:
         loaded: The network.
@@ -198,9 +200,12 @@ class _Aggregation(nn.Module):
         super().__init__()
         self.video = network.video
 
-    def forward(self, *tokens: Tensor) -> Tensor:
-        logits: Tensor = self.video.classifier(self.video.aggregation(Tokens(*tokens)))
-        return logits[..., :-1].sigmoid()
+    def forward(self, *inputs: Tensor) -> Tensor:
+        tokens = Tokens(*inputs)
+        scores = tokens.class_scores
+        if self.video.config.refinement == "add":
+            tokens = tokens._replace(class_scores=scores.amax(dim=2))
+        return self.video.classify(tokens, scores).sigmoid()
 
 
 def _trace_frames(
@@ -230,7 +235,7 @@ def _trace_aggregation(network: VideoYolox, path: Path, metadata: YoloxOnnxMetad
     tokens = Tokens(
         torch.rand(*shape, first),
         torch.rand(*shape, second),
-        torch.rand(shape),
+        torch.rand(*shape, network.class_count) if _adds(network) else torch.rand(shape),
         torch.rand(shape),
         torch.ones(shape, dtype=torch.bool),
     )
@@ -243,6 +248,10 @@ def _trace_aggregation(network: VideoYolox, path: Path, metadata: YoloxOnnxMetad
         dynamic_axes={name: {0: "clips", 1: "tokens"} for name in (*AGGREGATION_INPUTS, "scores")},
     )
     finish_model(onnx.load(path), path, _properties(network, metadata, "aggregation"))
+
+
+def _adds(network: VideoYolox) -> bool:
+    return network.config.refinement == "add"
 
 
 def _projections(aggregation: nn.Module) -> list[nn.Linear]:

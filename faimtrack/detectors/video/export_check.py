@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import numpy as np
 import torch
 
 from faimtrack.detectors.pictures import random_picture, smooth_picture
+from faimtrack.detectors.video.aggregation import Tokens
 from faimtrack.detectors.video.config import ProposalConfig
-from faimtrack.detectors.video.network import VideoYolox, join
+from faimtrack.detectors.video.network import Proposals, VideoYolox, join, join_class_scores
 from faimtrack.detectors.video.patches import read_anchors
 from faimtrack.detectors.yolox.export_check import SCORE_TOLERANCE, ExportDifference
 from faimtrack.detectors.yolox.letterbox import fill_input
@@ -53,6 +55,14 @@ class VideoExportDifference:
         )
 
 
+def aggregation_tokens(network: VideoYolox, clips: Sequence[Sequence[Proposals]]) -> Tokens:
+    """What the second file takes of clips; see `export_onnx`."""
+    tokens = join(clips)
+    if network.config.refinement == "add":
+        tokens = tokens._replace(class_scores=join_class_scores(clips))
+    return tokens
+
+
 def compare_video_export(
     frames: Path,
     aggregation: Path,
@@ -93,8 +103,9 @@ def compare_video_export(
         best = output.base.rows()[..., 4].topk(candidates.shape[1]).values.numpy()
         gap = np.abs(np.take_along_axis(rows[..., 4], candidates, axis=1) - best).max()
         _, clip = network.encode(torch.from_numpy(images), config)
-        tokens = join([clip, clip[:1]])  # of different lengths
-        logits = network.refine([clip, clip[:1]])
+        clips = [clip, clip[:1]]  # of different lengths
+        tokens = aggregation_tokens(network, clips)
+        logits = network.refine(clips)
     base = replace(base, is_small=base.is_small and bool(gap <= SCORE_TOLERANCE))
     joined = OnnxModel(aggregation, providers=["CPUExecutionProvider"])
     (scores,) = joined.run(*(each.numpy() for each in tokens))

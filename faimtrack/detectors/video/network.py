@@ -23,6 +23,9 @@ from faimtrack.detectors.video.selection import Selection, select_proposals
 from faimtrack.detectors.yolox.letterbox import STRIDES
 from faimtrack.detectors.yolox.network import Yolox, YoloxOutput, YoloxSize, check_images
 
+_SUREST = 1e-6
+"""Probabilities nearer to 0 or 1 have the logit of this one."""
+
 
 class VideoOutput(NamedTuple):
     """What a video object detector computes for frames, each for itself.
@@ -65,6 +68,7 @@ class VideoParts(nn.Module):
         branch: The video object branch.
         extraction: IFEM; None where regression features are the partner.
         aggregation: TICAM, or another way.
+        config: The variant.
         classifier: From aggregated features to a logit a class and one more, which YOLOV's
             published weights have and nobody uses.
     """
@@ -77,6 +81,7 @@ class VideoParts(nn.Module):
         aggregation: Aggregation | None = None,
     ) -> None:
         super().__init__()
+        self.config = config
         channels = int(256 * size.width)
         partner_channels = channels
         self.branch = VideoObjectBranch(channels, len(STRIDES), depthwise=size.depthwise)
@@ -93,6 +98,33 @@ class VideoParts(nn.Module):
             channels, partner_channels, config
         )
         self.classifier = nn.Linear(self.aggregation.out_channels, class_count + 1)
+        self._add_nothing_yet()
+
+    def reset_classifier(self) -> None:
+        """Give the classifier weights to begin with: random ones, or those that add nothing."""
+        self.classifier.reset_parameters()
+        self._add_nothing_yet()
+
+    def _add_nothing_yet(self) -> None:
+        if self.config.refinement == "add":
+            for weights in self.classifier.parameters():
+                nn.init.zeros_(weights)
+
+    def classify(self, tokens: Tokens, class_scores: Tensor, queries: int | None = None) -> Tensor:
+        """Refined class logits of tokens.
+
+        Args:
+            tokens: Of clips.
+            class_scores: `(B, N, K)`: the base detector's probabilities of all classes.
+            queries: As `Aggregation` takes them.
+
+        Returns:
+            `(B, N, K)`, or as many rows as queries.
+        """
+        logits: Tensor = self.classifier(self.aggregation(tokens, queries))[..., :-1]
+        if self.config.refinement == "add":
+            logits = logits + class_scores[:, :queries].logit(eps=_SUREST)
+        return logits
 
 
 class VideoYolox(nn.Module):
@@ -210,8 +242,8 @@ class VideoYolox(nn.Module):
         queries = None if keys is None else max(counts, default=0)
         weight = self.video.classifier.weight
         with torch.autocast(weight.device.type, enabled=False):
-            features = self.video.aggregation(join(clips, weight.dtype), queries)
-            logits = self.video.classifier(features)[..., :-1]
+            scores = join_class_scores(clips, weight.dtype)
+            logits = self.video.classify(join(clips, weight.dtype), scores, queries)
         return [each[:count] for each, count in zip(logits, counts, strict=True)]
 
 
@@ -233,6 +265,14 @@ def join(clips: Sequence[Sequence[Proposals]], dtype: torch.dtype = torch.float3
         objectness=padded(objectness),
         is_real=pad_sequence(real, batch_first=True),
     )
+
+
+def join_class_scores(
+    clips: Sequence[Sequence[Proposals]], dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """The base detector's probabilities `(B, N, K)` of all classes, in the order of `join`."""
+    scores = [torch.cat([frame.class_scores for frame in clip]) for clip in clips]
+    return pad_sequence(scores, batch_first=True).to(dtype)
 
 
 def _join(

@@ -208,7 +208,7 @@ def build_video_learner(
         lambda: TemporalInstanceClassificationAggregation(channels, partner_channels, building),
     )
     network = seeded(seed, "video", lambda: VideoYolox(base, building, aggregation))
-    seeded(seed, "classifier", network.video.classifier.reset_parameters)
+    seeded(seed, "classifier", network.video.reset_classifier)
     branch: VideoMaskBranch | None = None
     if (wanted := recipe.mask_branch) is not None:
         branch = seeded(seed, "mask_branch", lambda: VideoMaskBranch(wanted, network))

@@ -19,7 +19,8 @@ from faimtrack.detectors.video.export import (
     export_onnx,
     export_weights,
 )
-from faimtrack.detectors.video.network import Proposals, VideoYolox, join
+from faimtrack.detectors.video.export_check import aggregation_tokens
+from faimtrack.detectors.video.network import Proposals, VideoYolox
 from faimtrack.detectors.video.selection import select_proposals
 from faimtrack.detectors.yolox.config import YoloxExportConfig
 from faimtrack.detectors.yolox.network import Yolox
@@ -34,6 +35,7 @@ VARIANTS = {
     "yolov, every option": VideoNetworkConfig(
         partner="regression", value="sum", partner_confidence=False, heads=8, pooling=False
     ),
+    "added to the base detector's": VideoNetworkConfig(refinement="add"),
 }
 
 
@@ -60,6 +62,7 @@ def random_network(config):
                 prediction.weight.mul_(scale)
         for prediction in head.reg_preds:
             prediction.bias[2:] = 1
+        network.video.classifier.reset_parameters()  # also where nothing is added yet
         network.video.classifier.weight.mul_(8)
     return network
 
@@ -128,7 +131,9 @@ def test_the_two_files_joined_find_what_torch_finds(loaded, exported):
         places = [candidates[frame].tolist().index(anchor) for anchor in anchors]
         features = (torch.from_numpy(each[frame][places]) for each in (classification, partner))
         found.append(Proposals(*selection, *features))
-    (scores,) = aggregation.run(*(each.numpy() for each in join([found])))
+    (scores,) = aggregation.run(
+        *(each.numpy() for each in aggregation_tokens(loaded.network, [found]))
+    )
     expected = logits.sigmoid().numpy()
     assert scores.shape == (1, *expected.shape)
     assert np.ptp(expected) > 0.05
@@ -156,7 +161,7 @@ def test_aggregation_takes_any_number_of_tokens(loaded, exported, counts):
         ]
         for count in counts
     ]
-    tokens = join(clips)
+    tokens = aggregation_tokens(loaded.network, clips)
     (scores,) = OnnxModel(exported.aggregation).run(*(each.numpy() for each in tokens))
     with torch.inference_mode():
         expected = loaded.network.refine(clips)

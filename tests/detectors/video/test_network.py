@@ -21,6 +21,7 @@ VARIANTS = {
     "no pooling": {"pooling": False},
     "few instance channels": {"instance_channels": 6},
     "group norm, a block a level": {"norm": "group", "shared_levels": False},
+    "added to the base detector's": {"refinement": "add"},
 }
 
 
@@ -29,6 +30,7 @@ def make(variant="FAIM"):
     network = VideoYolox(Yolox(SIZE, CLASSES), VideoNetworkConfig(**VARIANTS[variant]))
     with torch.no_grad():
         network.train()(torch.randn(4, 3, 64, 96))  # statistics: else maps shrink to nothing
+    network.video.classifier.reset_parameters()  # one that adds nothing has nothing to show
     return network.eval()
 
 
@@ -150,6 +152,35 @@ def test_other_frames_change_what_a_frame_gets(network):
     first = network.refine([[one, other]], keys=1)[0]
     second = network.refine([[one, third]], keys=1)[0]
     assert not torch.allclose(first, second)
+
+
+def test_what_is_added_to_the_base_detectors_logits_begins_at_nothing():
+    network = VideoYolox(Yolox(SIZE, CLASSES), VideoNetworkConfig(refinement="add"))
+    clips = [random_clip((4, 0, 7)), random_clip((2,), seed=1)]
+    for clip, logits in zip(clips, network.refine(clips, keys=1), strict=True):
+        torch.testing.assert_close(logits.sigmoid(), clip[0].class_scores, rtol=0, atol=1e-6)
+    network.video.classifier.reset_parameters()
+    (found,) = network.refine(clips[:1])
+    assert not torch.allclose(found.sigmoid(), torch.cat([f.class_scores for f in clips[0]]))
+    network.video.reset_classifier()
+    assert not any(weights.any() for weights in network.video.classifier.parameters())
+
+
+def test_what_replaces_logits_and_what_is_added_to_them_are_the_same_numbers():
+    networks = {}
+    for refinement in ("replace", "add"):
+        torch.manual_seed(0)
+        config = VideoNetworkConfig(refinement=refinement)
+        networks[refinement] = VideoYolox(Yolox(SIZE, CLASSES), config).eval()
+    networks["add"].load_state_dict(networks["replace"].state_dict())
+    clip = random_clip((4, 9, 1))
+    clip[0].class_scores[0] = torch.tensor([0.0, 1.0, 0.5])
+    (replaced,), (added,) = (network.refine([clip]) for network in networks.values())
+    scores = torch.cat([frame.class_scores for frame in clip]).double().clamp(1e-6, 1 - 1e-6)
+    expected = replaced.double() + torch.log(scores / (1 - scores))
+    torch.testing.assert_close(added.double(), expected, rtol=0, atol=2e-2)
+    torch.testing.assert_close(added[1:].double(), expected[1:], rtol=0, atol=1e-4)
+    assert added.isfinite().all()
 
 
 def test_the_last_output_of_the_classifier_is_dropped(network):
