@@ -207,7 +207,12 @@ def test_ctrl_c_in_a_pull_says_that_it_goes_on(faimtrack, publish, monkeypatch):
     publish(None)
 
     def interrupt(name, report):
-        signal.raise_signal(signal.SIGINT)
+        # What runs in the background of a script ignores it, and this test may.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     monkeypatch.setattr("faimtrack.cli.weights.pull_weights", interrupt)
     done = faimtrack("weights", "pull", "tiny")
