@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import shutil
 from collections.abc import Iterable
@@ -12,6 +13,17 @@ from faimtrack.provenance import file_sha256
 from faimtrack.weights.files import read_checkpoint, write_weights
 
 _BUNDLE = Path(faimtrack.__file__).parent / "weights" / "bundled"
+
+
+def parse_arguments(description: str | None, name: str) -> argparse.Namespace:
+    """What a script that makes the detector `name` is told: `work`, `workers` and `install`."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--work", type=Path, default=Path("out") / name)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument(
+        "--install", action="store_true", help="Put what it makes into the package."
+    )
+    return parser.parse_args()
 
 
 def label_weights(weights: Path, output: Path, data: str) -> Path:

@@ -9,11 +9,10 @@ faimtrack/weights/registry.py must say. Seeds are none of any bench.
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 
-from bundled_detectors import label_weights, show_files
+from bundled_detectors import label_weights, parse_arguments, show_files
 from drawn_crowds import draw_crowds
 
 from faimtrack.datasets.crowd import CrowdConfig
@@ -105,11 +104,7 @@ def _show(progress: Progress) -> None:
 
 def main() -> None:
     """Do what is not done yet."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--work", type=Path, default=Path("out/crowd-nano"))
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--install", action="store_true", help="Put the files into the package.")
-    arguments = parser.parse_args()
+    arguments = parse_arguments(__doc__, _NAME)
     work: Path = arguments.work
     recipe = resolve_training_recipe("crowd/nano")
     run = TrainingRun(

@@ -4,21 +4,20 @@
 
 First `crowd/yolox-objects` on the training half of objects-v1, then `crowd/objects-nano` on 3000
 short scenes of other seeds, which show many more objects, and then in two processes on 6000, the
-first 3000 among them. A broken run goes on where it stopped. The
-file ends in the work folder; --install puts it into the package and prints its hash, which
-faimtrack/weights/registry.py must say. Scenes and scored crowds are of no bench's seeds.
+first 3000 among them. A broken run goes on where it stopped. The file ends in the work folder;
+--install puts it into the package and prints its hash, which faimtrack/weights/registry.py must
+say. Scenes and scored crowds are of no bench's seeds.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-from bundled_detectors import label_weights, show_files
+from bundled_detectors import label_weights, parse_arguments, show_files
 from drawn_crowds import draw_crowds
 
 from faimtrack.datasets.crowd import CrowdConfig, write_bench
@@ -31,41 +30,35 @@ from faimtrack.training.recipe import resolve_training_recipe
 _BENCH = "objects-v1"
 _SCENE_SEED, _FEW_SCENES, _MANY_SCENES = 80_000, 3000, 6000
 _SCENE_FRAMES, _SCENE_FRAME_RATE = 3, 6  # frames/s: things have moved from one to the next
-_TEST_SEED, _TEST_CROWDS, _TEST_FRAMES = 71_000, 16, 40
-_WIDTH, _HEIGHT = 320, 256
+_TEST_SEED, _TEST_CROWDS = 100_000, 120
+_TEST_FRAMES, _TEST_FRAME_RATE = 20, 25
 _NAME, _DATA = "crowd-objects-nano", "objects drawn by faimtrack"
 
 
 def scenes(count: int) -> list[CrowdConfig]:
-    """Short ones, every third from a camera that moves."""
-    return [
-        CrowdConfig(
-            name=f"stills-{seed}",
-            seed=seed,
-            scene="objects",
-            frames=_SCENE_FRAMES,
-            frame_rate=_SCENE_FRAME_RATE,
-            width=_WIDTH,
-            height=_HEIGHT,
-            camera=("static", "moving")[seed % 3 == 0],
-        )
-        for seed in range(_SCENE_SEED, _SCENE_SEED + count)
-    ]
+    """Short ones with many objects in all."""
+    seeds = range(_SCENE_SEED, _SCENE_SEED + count)
+    return [_crowd("stills", seed, _SCENE_FRAMES, frame_rate=_SCENE_FRAME_RATE) for seed in seeds]
 
 
 def test_crowds() -> list[CrowdConfig]:
-    """Videos that nothing is trained on; the small recipes' settings were chosen on them."""
-    return [
-        CrowdConfig(
-            name=f"objects-{seed}",
-            seed=seed,
-            scene="objects",
-            frames=_TEST_FRAMES,
-            width=_WIDTH,
-            height=_HEIGHT,
-        )
-        for seed in range(_TEST_SEED, _TEST_SEED + _TEST_CROWDS)
-    ]
+    """Videos that nothing is trained on: 257 objects."""
+    seeds = range(_TEST_SEED, _TEST_SEED + _TEST_CROWDS)
+    return [_crowd("clips", seed, _TEST_FRAMES, frame_rate=_TEST_FRAME_RATE) for seed in seeds]
+
+
+def _crowd(name: str, seed: int, frames: int, *, frame_rate: int) -> CrowdConfig:
+    """Objects; every third crowd is seen by a camera that moves."""
+    return CrowdConfig(
+        name=f"{name}-{seed}",
+        seed=seed,
+        scene="objects",
+        frames=frames,
+        frame_rate=frame_rate,
+        width=320,
+        height=256,
+        camera=("static", "moving")[seed % 3 == 0],
+    )
 
 
 def train_stage(
@@ -103,11 +96,7 @@ def score(weights: Path, data: Path, folder: Path) -> dict[str, float]:
 
 def main() -> None:
     """Do what is not done yet."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--work", type=Path, default=Path("out/crowd-objects-nano"))
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--install", action="store_true", help="Put the file into the package.")
-    arguments = parser.parse_args()
+    arguments = parse_arguments(__doc__, _NAME)
     work: Path = arguments.work
     videos = work / _BENCH
     if not videos.is_dir():  # it appears when it is whole

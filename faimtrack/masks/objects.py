@@ -100,16 +100,15 @@ def read_objects(
     table = read_mot(path, "ground truth", frame_count=sequence.frame_count)
     has_classes = _has_classes(table)
     _check_ids(path, table)
-    counts = np.trunc(table.confidences) != 0
-    others = sorted(set(table.class_ids[counts].tolist()) - set(classes)) if has_classes else []
-    if has_classes:
-        counts &= np.isin(table.class_ids, classes)
+    is_marked = np.trunc(table.confidences) != 0
+    counts = is_marked & np.isin(table.class_ids, classes) if has_classes else is_marked
     if not counts.any():
         wanted = f"of class {', '.join(map(str, classes))} " if has_classes else ""
-        hint = f"; those of others are chosen by --classes {','.join(map(str, others))}"
+        others = ",".join(map(str, np.unique(table.class_ids[is_marked]).tolist()))
+        hint = f"; those of others are chosen by --classes {others}" if others else ""
         raise ValueError(
             f"{path}: expected rows {wanted}that count (column 7 not 0), got none of {len(table)}"
-            f"{hint if others else ''}"
+            f"{hint}"
         )
     frames = split_frames(sequence.frame_count, split)
     table = table.select(counts & (table.frames >= frames.start) & (table.frames < frames.stop))

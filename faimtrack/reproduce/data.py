@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,21 +95,28 @@ def draw_data(data: Data, say: Callable[[str], None] = lambda line: None) -> Non
         return
     folder = data.train.parent
     folder.parent.mkdir(parents=True, exist_ok=True)
-    claim = folder.parent / f".{data.undrawn}.claim"
-    has_told = False
-    while not folder.is_dir():  # it appears when it is whole
-        try:
-            with claimed(claim):
-                if folder.is_dir():
-                    return
-                say(f"{data.undrawn}: is drawn into {folder}, once")
-                write_bench(data.undrawn, folder)
-                say(f"{data.undrawn}: drawn")
-        except BlockingIOError:
-            if not has_told:
-                say(f"{data.undrawn}: another command draws it; waiting")
-            has_told = True
-            time.sleep(_WAIT_S)
+    with _claim(folder.parent / f".{data.undrawn}.claim", data.undrawn, say):
+        if not folder.is_dir():  # it appears when it is whole
+            say(f"{data.undrawn}: is drawn into {folder}, once")
+            write_bench(data.undrawn, folder)
+            say(f"{data.undrawn}: drawn")
+
+
+@contextmanager
+def _claim(path: Path, bench: str, say: Callable[[str], None]) -> Iterator[None]:
+    """Hold a claim while a block runs, as soon as no other command holds it."""
+    with ExitStack() as held:
+        has_told = False
+        while True:
+            try:
+                held.enter_context(claimed(path))
+                break
+            except BlockingIOError:
+                if not has_told:
+                    say(f"{bench}: another command draws it; waiting")
+                has_told = True
+                time.sleep(_WAIT_S)
+        yield
 
 
 def _require_data(suite: Suite, folder: Path) -> None:

@@ -132,7 +132,17 @@ def reproduce(
 
 
 def _base(wish: Wish, suite: Suite) -> Path | None:
-    """The file of the base detector; None if it is to be trained."""
+    """The file of the base detector; None if it is to be trained, or there is none.
+
+    Raises:
+        ValueError: One was named, and no network begins from it.
+        OSError: The one that comes along is not there.
+    """
+    if wish.base is not None and not any(map(suite.base_of, suite.recipes)):
+        raise ValueError(
+            f"base: expected none, for no network on {suite.title} has a base detector, got "
+            f"{wish.base}"
+        )
     if wish.base is not None or suite.base is None:
         return wish.base
     return find_weights(suite.base)

@@ -98,7 +98,7 @@ CROWD_OBJECTS = Suite(
     },
     bench="objects-v1",
     base="crowd-objects-nano",
-    minutes={"yolov-s": 5, "yolov-ifem-s": 6, "faim-s": 6},
+    minutes={"yolov-s": 7, "yolov-ifem-s": 13, "faim-s": 14},
 )
 CROWD_PEOPLE = Suite(
     name="crowd",

@@ -66,6 +66,16 @@ def test_two_commands_that_want_one_bench_draw_it_once(tmp_path, monkeypatch):
     assert not list((tmp_path / "data").glob(".*claim"))
 
 
+def test_a_fault_of_drawing_is_not_waited_for(tmp_path, monkeypatch):
+    def write_bench(name, folder):
+        raise BlockingIOError("the disk is locked")
+
+    monkeypatch.setattr(data_module, "write_bench", write_bench)
+    with pytest.raises(BlockingIOError, match="the disk is locked"):
+        draw_data(locate_data(CROWD_OBJECTS, "crowd", tmp_path))
+    assert not list((tmp_path / "data").glob(".*claim"))
+
+
 def test_a_link_to_the_bench_is_taken(tmp_path):
     bench = lay_out(tmp_path / "elsewhere")
     link = tmp_path / "out" / "data" / BENCH

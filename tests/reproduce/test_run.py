@@ -68,6 +68,13 @@ def test_who_names_a_base_detector_gets_that_one(make, wish_for, tmp_path):
     assert record.weights["mine.safetensors"] == file_sha256(weights)
 
 
+def test_a_base_detector_that_nobody_begins_from_is_refused(make, wish_for, tmp_path):
+    weights = tmp_path / "mine.safetensors"
+    weights.write_bytes(b"mine")
+    with pytest.raises(ValueError, match=r"base: expected none, for no network on built-in crowd"):
+        make(wish_for("table-9", base=weights))
+
+
 def test_gains_are_of_pairs_of_one_seed(make, wish_for):
     done = make(wish_for("table-2"))
     faim, base = cells_of(done, "FAIM-S"), cells_of(done, "YOLOX-S")

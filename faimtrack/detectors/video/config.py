@@ -62,6 +62,11 @@ class VideoNetworkConfig(PresetConfig):
         True, "Make the instance features of all levels with one convolution."
     )
 
+    @property
+    def adds(self) -> bool:
+        """Whether refined classes are added to the base detector's."""
+        return self.refinement == "add"
+
 
 @dataclass(frozen=True, kw_only=True)
 class ProposalConfig(PresetConfig):

@@ -201,9 +201,9 @@ class _Aggregation(nn.Module):
         self.video = network.video
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        tokens = Tokens(*inputs)
-        scores = tokens.class_scores
-        if self.video.config.refinement == "add":
+        tokens, scores = Tokens(*inputs), None
+        if self.video.config.adds:
+            scores = tokens.class_scores
             tokens = tokens._replace(class_scores=scores.amax(dim=2))
         return self.video.classify(tokens, scores).sigmoid()
 
@@ -235,7 +235,7 @@ def _trace_aggregation(network: VideoYolox, path: Path, metadata: YoloxOnnxMetad
     tokens = Tokens(
         torch.rand(*shape, first),
         torch.rand(*shape, second),
-        torch.rand(*shape, network.class_count) if _adds(network) else torch.rand(shape),
+        torch.rand(*shape, network.class_count) if network.config.adds else torch.rand(shape),
         torch.rand(shape),
         torch.ones(shape, dtype=torch.bool),
     )
@@ -248,10 +248,6 @@ def _trace_aggregation(network: VideoYolox, path: Path, metadata: YoloxOnnxMetad
         dynamic_axes={name: {0: "clips", 1: "tokens"} for name in (*AGGREGATION_INPUTS, "scores")},
     )
     finish_model(onnx.load(path), path, _properties(network, metadata, "aggregation"))
-
-
-def _adds(network: VideoYolox) -> bool:
-    return network.config.refinement == "add"
 
 
 def _projections(aggregation: nn.Module) -> list[nn.Linear]:

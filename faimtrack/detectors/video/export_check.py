@@ -58,7 +58,7 @@ class VideoExportDifference:
 def aggregation_tokens(network: VideoYolox, clips: Sequence[Sequence[Proposals]]) -> Tokens:
     """What the second file takes of clips; see `export_onnx`."""
     tokens = join(clips)
-    if network.config.refinement == "add":
+    if network.config.adds:
         tokens = tokens._replace(class_scores=join_class_scores(clips))
     return tokens
 

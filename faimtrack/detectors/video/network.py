@@ -65,10 +65,10 @@ class VideoParts(nn.Module):
     """What a YOLOX gets to become a video object detector.
 
     Attributes:
+        config: The variant.
         branch: The video object branch.
         extraction: IFEM; None where regression features are the partner.
         aggregation: TICAM, or another way.
-        config: The variant.
         classifier: From aggregated features to a logit a class and one more, which YOLOV's
             published weights have and nobody uses.
     """
@@ -106,25 +106,28 @@ class VideoParts(nn.Module):
         self._add_nothing_yet()
 
     def _add_nothing_yet(self) -> None:
-        if self.config.refinement == "add":
+        if self.config.adds:
             for weights in self.classifier.parameters():
                 nn.init.zeros_(weights)
 
-    def classify(self, tokens: Tokens, class_scores: Tensor, queries: int | None = None) -> Tensor:
+    def classify(
+        self, tokens: Tokens, class_scores: Tensor | None, queries: int | None = None
+    ) -> Tensor:
         """Refined class logits of tokens.
 
         Args:
             tokens: Of clips.
-            class_scores: `(B, N, K)`: the base detector's probabilities of all classes.
+            class_scores: `(B, N, K)`: the base detector's probabilities of all classes, to whose
+                logits is added; None where nothing is added to them.
             queries: As `Aggregation` takes them.
 
         Returns:
             `(B, N, K)`, or as many rows as queries.
         """
         logits: Tensor = self.classifier(self.aggregation(tokens, queries))[..., :-1]
-        if self.config.refinement == "add":
-            logits = logits + class_scores[:, :queries].logit(eps=_SUREST)
-        return logits
+        if class_scores is None:
+            return logits
+        return logits + class_scores[:, :queries].logit(eps=_SUREST)
 
 
 class VideoYolox(nn.Module):
@@ -242,7 +245,7 @@ class VideoYolox(nn.Module):
         queries = None if keys is None else max(counts, default=0)
         weight = self.video.classifier.weight
         with torch.autocast(weight.device.type, enabled=False):
-            scores = join_class_scores(clips, weight.dtype)
+            scores = join_class_scores(clips, weight.dtype) if self.config.adds else None
             logits = self.video.classify(join(clips, weight.dtype), scores, queries)
         return [each[:count] for each, count in zip(logits, counts, strict=True)]
 
