@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,11 @@ from faimtrack.datasets.crowd import (
 
 # split, first seed, seeds to choose from (so that all kinds are seen about as often), sequences of
 # each habitat, frames of each, which is also the wanted mean of boxes of each of its two kinds:
-# objects-v1
-_OBJECTS_V1 = (("train", 31000, 700, 42, 24), ("test", 41000, 300, 6, 40))
+_OBJECTS = {
+    "objects-v1": (("train", 31000, 700, 42, 24), ("test", 41000, 300, 6, 40)),
+    # Shorter and many more: what tells networks apart is how many objects they are tested on.
+    "objects-v2": (("train", 51000, 2100, 120, 16), ("test", 61000, 500, 15, 32)),
+}
 
 # split, density, camera, width, height, frames, seed
 _V1 = (
@@ -65,13 +69,14 @@ def people_configs() -> list[tuple[str, CrowdConfig]]:
     return made
 
 
-def object_configs() -> list[tuple[str, CrowdConfig]]:
-    """The splits and configurations of objects-v1: every kind in about as many frames.
+def object_configs(bench: str) -> list[tuple[str, CrowdConfig]]:
+    """The splits and configurations of a bench of objects: every kind in about as many frames.
 
     Which seeds are taken depends on how often they show which kind, on nothing else.
     """
     made = []
-    for split, first, candidates, quota, frames in _OBJECTS_V1:
+    for split, first, candidates, quota, frames in _OBJECTS[bench]:
+        digits = max(2, len(str(quota)))
         pools: dict[str, list[tuple[int, np.ndarray]]] = {}
         for seed in range(first, first + candidates):
             config = _object_config("candidate", seed, frames)
@@ -84,7 +89,7 @@ def object_configs() -> list[tuple[str, CrowdConfig]]:
             pair = [row for row, kind in enumerate(OBJECT_KINDS) if kind.habitat == habitat]
             chosen = sorted(_balanced(pool, pair, quota, frames))
             for number, seed in enumerate(chosen, start=1):
-                name = f"objects-v1-{split}-{habitat}-{number:02d}"
+                name = f"{bench}-{split}-{habitat}-{number:0{digits}d}"
                 made.append((split, _object_config(name, seed, frames)))
     return made
 
@@ -118,7 +123,10 @@ def _balanced(
     return chosen
 
 
-_BENCHES = {"crowd-bench-v1": people_configs, "objects-v1": object_configs}
+_BENCHES = {
+    "crowd-bench-v1": people_configs,
+    **{name: partial(object_configs, name) for name in _OBJECTS},
+}
 
 
 def _plain(config: CrowdConfig) -> dict[str, object]:

@@ -96,7 +96,7 @@ CROWD_OBJECTS = Suite(
         "yolov-ifem-s": "crowd/yolov-ifem",
         "faim-s": "crowd/faim",
     },
-    bench="objects-v1",
+    bench="objects-v2",
     base="crowd-objects-nano",
     minutes={"yolov-s": 7, "yolov-ifem-s": 13, "faim-s": 14},
 )

@@ -36,6 +36,7 @@ from faimtrack.masks.store import MaskStore
 from faimtrack.motfile import read_mot, read_sequence_info
 
 WHITE = Coat(palette=np.full((16, 3), 255, np.uint8), texture=np.zeros((64, 64), np.int16))
+BENCH_SIZES = {"objects-v1": (168, 24), "objects-v2": (480, 60)}
 COLUMNS = ("frames", "ids", "boxes_xywh", "confidences", "class_ids", "visibilities")
 
 
@@ -48,9 +49,9 @@ def scene(seed=2, frames=6, *, size=(160, 128), camera="static", name="scene"):
     )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def bench():
-    return [(each, make_bench_crowd(each)) for each in bench_sequences("objects-v1")]
+@pytest.fixture(scope="module", params=BENCH_SIZES)
+def bench(request):
+    return [(each, make_bench_crowd(each)) for each in bench_sequences(request.param)]
 
 
 def test_same_configuration_gives_the_same_bytes_and_another_seed_others():
@@ -273,11 +274,18 @@ def test_what_means_nothing_in_such_a_scene_is_refused(change, message):
         CrowdConfig(**({"scene": "objects"} | change))
 
 
+@pytest.mark.parametrize("name", BENCH_SIZES)
+def test_bench_has_many_videos_of_as_many_seeds(name):
+    sequences = bench_sequences(name)
+    train, test = BENCH_SIZES[name]
+    assert [each.split for each in sequences] == ["train"] * train + ["test"] * test
+    assert len({each.config.seed for each in sequences}) == train + test
+    assert len({each.config.name for each in sequences}) == train + test
+
+
 def test_bench_text_has_the_frozen_bytes(bench):
-    assert len(bench) == 192  # make_bench_crowd has compared the bytes
-    seeds = [each.config.seed for each, _ in bench]
-    assert len(set(seeds)) == 192
-    assert [each.split for each, _ in bench] == ["train"] * 168 + ["test"] * 24
+    for sequence, crowd in bench:  # make_bench_crowd has compared them, too
+        assert text_digests(crowd) == sequence.sha256
 
 
 @pytest.mark.parametrize("split", ["train", "test"])

@@ -227,5 +227,5 @@ def test_bench_has_unseen_seeds_for_its_tests():
 
 
 def test_unknown_bench_is_refused():
-    with pytest.raises(ValueError, match="expected one of crowd-bench-v1, objects-v1, got 'v0'"):
+    with pytest.raises(ValueError, match="crowd-bench-v1, objects-v1, objects-v2, got 'v0'"):
         bench_sequences("v0")

@@ -202,6 +202,6 @@ def test_command_refuses_settings_beside_a_bench(tmp_path):
 
 
 def test_command_refuses_an_unknown_bench(tmp_path):
-    with pytest.raises(ValueError, match="expected one of crowd-bench-v1, objects-v1, got 'v9'"):
+    with pytest.raises(ValueError, match="crowd-bench-v1, objects-v1, objects-v2, got 'v9'"):
         crowd_command(tmp_path / "out", bench="v9")
     assert list(tmp_path.iterdir()) == []

@@ -10,7 +10,7 @@ from faimtrack.reproduce import data as data_module
 from faimtrack.reproduce.data import draw_data, locate_data
 from faimtrack.reproduce.suites import CROWD_OBJECTS
 
-BENCH = "objects-v1"
+BENCH = "objects-v2"
 
 
 def lay_out(folder):

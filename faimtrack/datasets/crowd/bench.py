@@ -17,7 +17,7 @@ from faimtrack.datasets.crowd.text import text_digests
 from faimtrack.datasets.crowd.write import foreign_folder, is_own_crowd, write_crowd
 from faimtrack.provenance import provenance_path
 
-BENCH_NAMES = ("crowd-bench-v1", "objects-v1")
+BENCH_NAMES = ("crowd-bench-v1", "objects-v1", "objects-v2")
 """The benches that this version can make."""
 
 Split = Literal["train", "test"]

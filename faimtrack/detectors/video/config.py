@@ -79,9 +79,12 @@ class ProposalConfig(PresetConfig):
         750, "Predictions of highest objectness that proposals are chosen among (k).", low=1
     )
     proposal_nms_threshold: float = parameter(
-        0.75, "Of two candidates of a class that overlap more, the weaker goes.",
+        0.75, "Of two candidates that overlap more, the weaker goes.",
         unit="IoU", low=0, high=1,
     )  # fmt: skip
+    proposal_nms_per_class: bool = parameter(
+        True, "Only candidates of one class make each other go; false: those of any classes."
+    )
     minimum_objectness: float = parameter(
         0.0, "Predictions below this are no candidates; 0 keeps all.", low=0, high=1
     )

@@ -30,9 +30,9 @@ class Selection(NamedTuple):
 def select_proposals(rows: Tensor, config: ProposalConfig) -> list[Selection]:
     """Choose proposals, each frame for itself; without gradient.
 
-    The anchors of highest objectness alone are candidates; those of a class suppress each other
-    by objectness times class score, and the first stay (METHOD.md 2). A frame may have fewer than
-    are wanted, and none where nothing reaches the lowest objectness.
+    The anchors of highest objectness alone are candidates; those of a class, or all, suppress each
+    other by objectness times class score, and the first stay (METHOD.md 2). A frame may have fewer
+    than are wanted, and none where nothing reaches the lowest objectness.
 
     Args:
         rows: `(N, A, 5 + K)` as `YoloxOutput.rows` gives them.
@@ -49,11 +49,9 @@ def _select(rows: Tensor, config: ProposalConfig) -> Selection:
     candidates = best.indices[best.values >= config.minimum_objectness]
     boxes = box_convert(rows[candidates, :4], "cxcywh", "xyxy")
     surest = scores[candidates].max(dim=1)
+    rivals = surest.indices if config.proposal_nms_per_class else torch.zeros_like(candidates)
     kept = batched_nms(
-        boxes,
-        objectness[candidates] * surest.values,
-        surest.indices,
-        config.proposal_nms_threshold,
+        boxes, objectness[candidates] * surest.values, rivals, config.proposal_nms_threshold
     )[: config.proposals]
     anchors = candidates[kept]
     return Selection(anchors, boxes[kept], objectness[anchors], scores[anchors])

@@ -47,7 +47,11 @@ def by_the_formulas(rows, config):
     candidates.sort(key=lambda anchor: -rows[anchor][4] * max(rows[anchor][5:]))
     kept = []
     for anchor in candidates:
-        rivals = [each for each in kept if class_of(each) == class_of(anchor)]
+        rivals = [
+            each
+            for each in kept
+            if class_of(each) == class_of(anchor) or not config.proposal_nms_per_class
+        ]
         overlaps = [overlap(box_of(anchor), box_of(each)) for each in rivals]
         if all(each <= config.proposal_nms_threshold for each in overlaps):
             kept.append(anchor)
@@ -61,6 +65,7 @@ CONFIGS = {
     "strict": {"proposal_nms_threshold": 0.3},
     "no suppression": {"proposal_nms_threshold": 1.0, "proposals": 100},
     "sure ones": {"minimum_objectness": 0.6},
+    "of any class": {"proposal_nms_per_class": False},
 }
 
 
@@ -78,10 +83,12 @@ def test_proposals_are_what_the_formulas_say(case, seed, anchors, classes):
         assert torch.equal(found.class_scores, frame[expected, 5:])
 
 
-def test_boxes_of_two_classes_do_not_suppress_each_other():
+def test_boxes_of_two_classes_do_not_suppress_each_other_unless_that_is_wanted():
     rows = torch.tensor([[[9.0, 9, 4, 4, 0.9, 0.9, 0.1], [9.0, 9, 4, 4, 0.8, 0.1, 0.9]]])
     (found,) = select_proposals(rows, ProposalConfig())
     assert found.anchors.tolist() == [0, 1]
+    (found,) = select_proposals(rows, ProposalConfig(proposal_nms_per_class=False))
+    assert found.anchors.tolist() == [0]
     rows[0, 1, 5:] = torch.tensor([0.9, 0.1])
     (found,) = select_proposals(rows, ProposalConfig())
     assert found.anchors.tolist() == [0]
