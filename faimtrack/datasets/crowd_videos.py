@@ -33,7 +33,10 @@ class CrowdVideos:
     Attributes:
         class_names: What class ids mean: `OBJECT_CLASS_NAMES`, or ``person`` alone.
         has_masks: Whether a source of masks was named.
+        has_ground_truth: True: a sequence without is refused.
     """
+
+    has_ground_truth = True
 
     def __init__(
         self,

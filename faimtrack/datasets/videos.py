@@ -58,6 +58,10 @@ class AnnotatedVideos(Protocol):
     def has_masks(self) -> bool:
         """Whether any object may have a mask."""
 
+    @property
+    def has_ground_truth(self) -> bool:
+        """Whether the objects are known; published test sets hold theirs back."""
+
     def __len__(self) -> int:
         """Number of videos."""
 

@@ -86,7 +86,7 @@ def score_detection_files(
             could be scored.
         NotADirectoryError: A folder is none.
     """
-    if not getattr(videos, "has_ground_truth", True):
+    if not videos.has_ground_truth:
         raise ValueError(
             "split: expected one whose objects are public, such as those that end in -local, got "
             f"{len(videos)} videos whose objects are held back"

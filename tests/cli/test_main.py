@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -16,6 +18,12 @@ def test_each_verb_has_help(faimtrack, verb):
 def test_the_version_is_the_packages(faimtrack):
     done = faimtrack("--version")
     assert (done.status, done.out) == (0, f"faimtrack {package.__version__}\n")
+
+
+def test_the_package_is_the_command_too():
+    command = [sys.executable, "-m", "faimtrack", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, f"faimtrack {package.__version__}\n")
 
 
 def test_without_a_verb_the_help_is_shown(faimtrack):

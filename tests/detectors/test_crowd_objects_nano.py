@@ -46,7 +46,7 @@ def test_it_finds_objects_that_it_has_not_seen_and_tells_their_kinds(crowds, tmp
     assert detect_videos(task, Budget(None), print)["videos"] == 20
     scores = score_detections(ScoresTask(videos=videos, folder=task.folder))
     assert scores["truths"] > 100
-    assert scores["vid"] >= 0.4
+    assert scores["vid"] >= 0.55  # it was 0.64 when the file was made
 
 
 @pytest.mark.parametrize("name", ["crowd/yolov", "crowd/yolov-ifem", "crowd/faim"])

@@ -73,7 +73,7 @@ def export_onnx(
     itself, `rows` `(batch, anchors, 5 + classes)` as `YoloxOutput.rows`, `candidates`
     `(batch, k)` int64, the anchors of highest objectness, the highest first, and the
     `classification` `(batch, k, C)` and `partner` `(batch, k, C')` features of these. Which of
-    them are proposals (NMS within a class, and the first n) is left to the reader.
+    them are proposals (NMS and the first n, as the file's `proposals` say) is left to the reader.
 
     The second takes proposals of all frames of a clip: `classification` `(clips, tokens, C)`,
     `partner` `(clips, tokens, C')`, `class_scores` and `objectness` `(clips, tokens)` of the base

@@ -156,6 +156,8 @@ def video_hashes(videos: AnnotatedVideos, role: str) -> dict[str, str]:
 class _Halves:
     """Sequences of people as videos, each half or whole."""
 
+    has_ground_truth = True
+
     def __init__(self, halves: Sequence[HalfSplit], videos: Sequence[AnnotatedVideo]) -> None:
         self.class_names = halves[0].class_names
         self.has_masks = any(each.has_masks for each in halves)

@@ -178,7 +178,9 @@ def test_what_replaces_logits_and_what_is_added_to_them_are_the_same_numbers():
     (replaced,), (added,) = (network.refine([clip]) for network in networks.values())
     scores = torch.cat([frame.class_scores for frame in clip]).double().clamp(1e-6, 1 - 1e-6)
     expected = replaced.double() + torch.log(scores / (1 - scores))
-    torch.testing.assert_close(added.double(), expected, rtol=0, atol=2e-2)
+    torch.testing.assert_close(added[1:].double(), expected[1:], rtol=0, atol=1e-4)
+    # float32 has 1 - 1e-6 no more exactly than that its logit is off by some hundredths
+    torch.testing.assert_close(added[0].double(), expected[0], rtol=0, atol=2e-2)
     torch.testing.assert_close(added[1:].double(), expected[1:], rtol=0, atol=1e-4)
     assert added.isfinite().all()
 
