@@ -32,6 +32,7 @@ class FakeVideos:
 
     class_names = CLASSES
     has_masks = False
+    has_ground_truth = True
 
     def __init__(self, folder, *, classes=(0, 1), tracks=True):
         self._folder, self._classes, self._tracks = Path(folder), classes, tracks

@@ -18,6 +18,7 @@ class DrawnVideos:
 
     videos: tuple
     has_masks: bool = True
+    has_ground_truth: bool = True
     class_names: tuple = ("dark", "light")
 
     def __len__(self):
