@@ -30,7 +30,7 @@ class VideoDetectorConfig(ProposalConfig, YoloxReading, TorchConfig):
     }
 
     nms_threshold: float = parameter(
-        0.5, "Of two boxes of a class that overlap more, the weaker goes.",
+        0.5, "Of two boxes that overlap more, the weaker goes.",
         unit="IoU", low=0, high=1,
     )  # fmt: skip
     sampling: Literal["auto", "global", "local", "mixed", "causal"] = parameter(
@@ -69,6 +69,11 @@ class VideoDetectorConfig(ProposalConfig, YoloxReading, TorchConfig):
             raise ValueError(
                 "keep: expected none, for a video object detector gives boxes alone, got "
                 f"{self.keep}"
+            )
+        if self.labels == "all" and not self.nms_per_class:
+            raise ValueError(
+                "nms_per_class: expected true with labels=all, for the labels of a proposal would "
+                "suppress each other, got false"
             )
         if self.local_frames is not None and self.local_frames > self.group_frames:
             raise ValueError(

@@ -48,7 +48,7 @@ def read_proposals(
         boxes[rows],
         scores[rows, class_ids].astype(np.float64),
         class_ids.astype(np.int64),
-        config.nms_threshold,
+        config,
         size=size,
         class_names=class_names,
     )

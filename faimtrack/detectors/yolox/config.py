@@ -19,9 +19,14 @@ class YoloxReading(PresetConfig):
         0.1, "Keep boxes whose objectness times class score is at least this.", low=0, high=1
     )
     nms_threshold: float = parameter(
-        0.65, "Of two boxes of a class that overlap more, the weaker goes.",
+        0.65, "Of two boxes that overlap more, the weaker goes.",
         unit="IoU", low=0, high=1,
     )  # fmt: skip
+    nms_per_class: bool = parameter(
+        True,
+        "Only boxes of one class make each other go; false: those of any classes, so that one "
+        "object that looks like two kinds is tracked once.",
+    )
     input_convention: InputConvention = parameter(
         "auto",
         "current: BGR 0 to 255 (weights since 0.1.1); legacy: RGB normalised as ImageNet "

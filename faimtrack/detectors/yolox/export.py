@@ -72,7 +72,8 @@ def export_onnx(
 
     Raises:
         ValueError: There are more or fewer names than classes, the input size is no multiple of
-            32, or the model does not agree with torch; `path` is then as it was.
+            32, `nms` is wanted without `nms_per_class`, or the model does not agree with torch;
+            `path` is then as it was.
         OSError: The file cannot be written.
         ModuleNotFoundError: `onnx` is not installed.
     """
@@ -124,6 +125,11 @@ def _describe(
     class_names: tuple[str, ...],
     origin: Mapping[str, str],
 ) -> YoloxOnnxMetadata:
+    if config.nms and not config.nms_per_class:
+        raise ValueError(
+            "nms_per_class: expected true with nms, for a model suppresses overlaps class by "
+            "class, got false"
+        )
     size, convention = loaded.resolve_input(config)
     return YoloxOnnxMetadata(
         architecture=f"yolox-{loaded.network.size.name}",

@@ -228,6 +228,11 @@ def _with_thresholds_of(
             f"{path}: nms_threshold: expected {overlap}, at which the model suppresses overlaps "
             f"itself, got {config.nms_threshold}"
         )
+    if not config.nms_per_class:
+        raise ValueError(
+            f"{path}: nms_per_class: expected true, as the model suppresses overlaps itself, "
+            "class by class, got false"
+        )
     score = config.score_threshold
     if score < lowest and score != default.score_threshold:
         raise ValueError(

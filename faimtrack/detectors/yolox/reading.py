@@ -53,7 +53,7 @@ def read_rows(
     kept_scores = scores[is_kept].astype(np.float64)
     class_ids = best[is_kept].astype(np.int64)
     return suppress_and_cut(
-        boxes, kept_scores, class_ids, config.nms_threshold, size=size, class_names=class_names
+        boxes, kept_scores, class_ids, config, size=size, class_names=class_names
     )
 
 
@@ -61,7 +61,7 @@ def suppress_and_cut(
     boxes: NDArray[np.float64],
     scores: NDArray[np.float64],
     class_ids: NDArray[np.int64],
-    nms_threshold: float,
+    config: YoloxReading,
     *,
     size: tuple[int, int],
     class_names: tuple[str, ...],
@@ -71,8 +71,8 @@ def suppress_and_cut(
     Args:
         boxes: `(N, 4)` corners ``x1 y1 x2 y2`` in pixels of the image.
         scores: `(N,)`.
-        class_ids: `(N,)`; boxes of two classes never suppress each other.
-        nms_threshold: Of two that overlap more, the weaker goes.
+        class_ids: `(N,)`.
+        config: Which boxes suppress each other.
         size: Height and width of the image; boxes are cut to it, those beside it left out.
         class_names: All classes of the network.
 
@@ -83,7 +83,8 @@ def suppress_and_cut(
         ValueError: A box or score is not finite.
     """
     _require_finite(boxes, scores)
-    kept = suppress_overlaps(boxes, scores, class_ids, nms_threshold)
+    rivals = class_ids if config.nms_per_class else np.zeros_like(class_ids)
+    kept = suppress_overlaps(boxes, scores, rivals, config.nms_threshold)
     return _inside(boxes[kept], scores[kept], class_ids[kept], size, class_names)
 
 

@@ -123,6 +123,27 @@ def test_a_lone_frame_needs_what_the_base_detector_found(faim):
         detector.decode(encodings)
 
 
+@pytest.mark.parametrize(("per_class", "kept"), [(True, [0, 1, 2]), (False, [0, 2])])
+def test_boxes_of_two_classes_suppress_each_other_only_where_that_is_wanted(per_class, kept):
+    boxes = np.array([[0.0, 0, 20, 20], [0, 0, 20, 18], [50, 50, 60, 60]])
+    class_scores = np.array([[0.9, 0.1], [0.1, 0.8], [0.7, 0.2]], np.float32)
+    found = read_proposals(
+        boxes,
+        np.ones(3, np.float32),
+        class_scores,
+        VideoDetectorConfig(nms_per_class=per_class),
+        size=(100, 100),
+        class_names=("one", "other"),
+    )
+    np.testing.assert_array_equal(found.boxes, boxes[kept])
+    assert found.class_ids.tolist() == [[0, 1, 0][row] for row in kept]
+
+
+def test_labels_of_one_proposal_do_not_suppress_each_other(faim):
+    with pytest.raises(ValueError, match="nms_per_class: expected true with labels=all, for"):
+        VideoDetector(faim, labels="all", nms_per_class=False)
+
+
 def loop_over_proposals(detector, encoding, logits):
     """Detections before suppression, one proposal after the other."""
     rows = []

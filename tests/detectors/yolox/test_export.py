@@ -297,6 +297,10 @@ def test_a_model_that_suppresses_overlaps_has_its_own_thresholds(load, tmp_path)
         YoloxOnnxDetector(path, score_threshold=0.2)
     with pytest.raises(ValueError, match=r"nms_threshold: expected 0\.5.*got 0\.7"):
         YoloxOnnxDetector(path, nms_threshold=0.7)
+    with pytest.raises(ValueError, match="nms_per_class: expected true, as the model"):
+        YoloxOnnxDetector(path, nms_per_class=False)
+    with pytest.raises(ValueError, match="nms_per_class: expected true with nms"):
+        export_onnx(load(), path, class_names=NAMES, nms=True, nms_per_class=False, **SIZE)
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,13 @@ def official_detections(postprocess, rows, config, ratio, size):
     """Boxes, scores and classes of the package, cut to the image as we cut them."""
     class_count = rows.shape[1] - 5
     given = torch.from_numpy(rows[None].copy())  # it writes into what it is given
-    found = postprocess(given, class_count, config.score_threshold, config.nms_threshold)[0]
+    found = postprocess(
+        given,
+        class_count,
+        config.score_threshold,
+        config.nms_threshold,
+        class_agnostic=not config.nms_per_class,
+    )[0]
     found = np.zeros((0, 7)) if found is None else found.numpy().astype(np.float64)
     limits = [size[1], size[0], size[1], size[0]]
     boxes = np.clip(found[:, :4] / ratio, 0, limits)
@@ -77,9 +83,14 @@ def test_boxes_of_real_frames_are_those_of_the_package(
 
 @pytest.mark.parametrize("class_count", [1, 6])
 @pytest.mark.parametrize("nms_threshold", [0.45, 0.65])
-def test_boxes_of_random_rows_are_those_of_the_package(postprocess, class_count, nms_threshold):
+@pytest.mark.parametrize("per_class", [True, False])
+def test_boxes_of_random_rows_are_those_of_the_package(
+    postprocess, class_count, nms_threshold, per_class
+):
     random = np.random.default_rng(class_count)
-    config = YoloxReading(score_threshold=0.05, nms_threshold=nms_threshold)
+    config = YoloxReading(
+        score_threshold=0.05, nms_threshold=nms_threshold, nms_per_class=per_class
+    )
     for _ in range(10):
         # Heaps of boxes around a few places, so that there is much to suppress.
         places = random.uniform(0, 400, (40, 2))[random.integers(0, 40, 1500)]
