@@ -28,6 +28,7 @@ FLOORS = [
     {"training", "demo"},
     {"reproduce"},
     {"cli"},
+    {"__main__"},
 ]  # fmt: skip
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # DESIGN.md: detectors may use masks' store of run lengths.

@@ -98,7 +98,7 @@ CROWD_OBJECTS = Suite(
     },
     bench="objects-v2",
     base="crowd-objects-nano",
-    minutes={"yolov-s": 7, "yolov-ifem-s": 13, "faim-s": 14},
+    minutes={"yolov-s": 6, "yolov-ifem-s": 12, "faim-s": 11},
 )
 CROWD_PEOPLE = Suite(
     name="crowd",
